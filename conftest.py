@@ -1,0 +1,38 @@
+"""Fixtures of every room's tests."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from tracking.carriers.memory import MemoryCarrier
+
+
+@pytest.fixture(autouse=True)
+def _fresh_carrier_and_cache() -> Iterator[None]:
+    MemoryCarrier.forget()
+    cache.clear()
+    yield
+    MemoryCarrier.forget()
+
+
+@pytest.fixture
+def client_user(db) -> User:
+    """Somebody who uses the API."""
+    return User.objects.create_user("client", password="a client's password")
+
+
+@pytest.fixture
+def operator(db) -> User:
+    """Staff with every permission."""
+    return User.objects.create_superuser("operator", password="an operator's password")
+
+
+@pytest.fixture
+def api(client_user) -> APIClient:
+    """The API as `client_user` sees it."""
+    client = APIClient()
+    client.force_authenticate(client_user)
+    return client

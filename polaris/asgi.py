@@ -1,0 +1,17 @@
+"""The web process: API, admin and webhooks, under any ASGI server."""
+
+import os
+import sys
+
+from django.core.asgi import get_asgi_application
+from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "polaris.settings")
+try:
+    application = get_asgi_application()
+except ImproperlyConfigured as error:
+    sys.exit(f"polaris: {error}")
+for problem in run_checks():
+    if problem.is_serious():  # management commands check by themselves, ASGI servers do not
+        sys.exit(f"polaris: {problem.msg}")

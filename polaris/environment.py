@@ -1,0 +1,153 @@
+"""Reads and checks the environment: a wrong value stops the start with one clear line."""
+
+import re
+import string
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+Value = TypeVar("Value")
+
+_E164 = re.compile(r"\+[1-9]\d{6,14}")
+
+
+class Environment:
+    """Variables of the process, or of the `.env` file where the process does not set them."""
+
+    def __init__(self, file: Path) -> None:
+        self._env = environ.Env()
+        if file.is_file():
+            environ.Env.read_env(str(file))
+
+    def text(self, name: str, default: str = "") -> str:
+        """A string; blank counts as not set."""
+        return str(self._env.str(name, default=default)).strip() or default
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """True or false."""
+        raw = self.text(name).lower()
+        if raw in {"", "1", "true", "yes", "on", "0", "false", "no", "off"}:
+            return default if not raw else raw in {"1", "true", "yes", "on"}
+        raise _wrong(name, raw, "true or false")
+
+    def words(self, name: str, default: Collection[str] = ()) -> list[str]:
+        """A comma-separated list."""
+        raw = self.text(name)
+        return [word.strip() for word in raw.split(",") if word.strip()] if raw else list(default)
+
+    def whole(self, name: str, default: int, *, at_least: int, at_most: int) -> int:
+        """A whole number within bounds."""
+        return int(self._number(name, default, int, at_least, at_most, "a whole number"))
+
+    def decimal(self, name: str, default: float, *, at_least: float, at_most: float) -> float:
+        """A number within bounds."""
+        return self._number(name, default, float, at_least, at_most, "a number")
+
+    def zone(self, name: str, default: str) -> str:
+        """The name of an IANA time zone."""
+        raw = self.text(name, default)
+        try:
+            ZoneInfo(raw)
+        except (ValueError, OSError, KeyError) as error:
+            raise _wrong(name, raw, "an IANA time zone such as UTC or Europe/Berlin") from error
+        return raw
+
+    def url(self, name: str, default: str = "", *, bare: bool = False) -> str:
+        """An http(s) URL; a `bare` one has neither query nor fragment."""
+        raw = self.text(name, default)
+        if raw and not _is_http_url(raw):
+            raise _wrong(name, raw, "a full http:// or https:// address")
+        if raw and bare and ("?" in raw or "#" in raw):
+            raise _wrong(name, raw, "an address without a query or fragment")
+        return raw
+
+    def template_url(self, name: str, placeholders: Collection[str]) -> str:
+        """A URL that may hold some of `placeholders` in braces."""
+        raw = self.url(name)
+        allowed = ", ".join(f"{{{word}}}" for word in sorted(placeholders))
+        try:
+            used = {word for _, word, _, _ in string.Formatter().parse(raw) if word is not None}
+        except ValueError as error:
+            raise _wrong(name, raw, f"an address whose braces are {allowed}") from error
+        if not used <= set(placeholders):
+            raise _wrong(name, raw, f"an address whose braces are {allowed}")
+        return raw
+
+    def phone(self, name: str) -> str:
+        """A phone number in E.164."""
+        raw = self.text(name)
+        if raw and not _E164.fullmatch(raw):
+            raise _wrong(name, raw, "a phone number in E.164, such as +15005550006")
+        return raw
+
+    def choice(self, name: str, default: str, choices: Collection[str]) -> str:
+        """One of a few words."""
+        raw = self.text(name, default)
+        if raw not in choices:
+            raise _wrong(name, raw, " or ".join(sorted(choices)))
+        return raw
+
+    def database(self, name: str, default: str) -> dict[str, Any]:
+        """Django's settings of an SQLite or PostgreSQL database, from its URL."""
+        raw = self.text(name, default)
+        if urlsplit(raw).scheme not in {"sqlite", "postgres", "postgresql"}:
+            raise _wrong(name, _without_password(raw), "a sqlite:/// or postgres:// address")
+        try:
+            return dict(environ.Env.db_url_config(raw))
+        except Exception as error:
+            raise _wrong(name, _without_password(raw), "a sqlite:/// or postgres:// one") from error
+
+    def email(self, name: str, default: str) -> dict[str, Any]:
+        """Django's e-mail settings, from a URL such as smtp+tls://user:password@host:587."""
+        raw = self.text(name, default)
+        try:
+            return dict(environ.Env.email_url_config(raw))
+        except Exception as error:
+            shown = _without_password(raw)
+            raise _wrong(name, shown, "an address such as smtp://host:25") from error
+
+    def _number(
+        self,
+        name: str,
+        default: float,
+        convert: Callable[[str], float],
+        at_least: float,
+        at_most: float,
+        kind: str,
+    ) -> float:
+        raw = self.text(name, str(default))
+        expected = f"{kind} from {at_least:g} to {at_most:g}"
+        try:
+            number = convert(raw)
+        except ValueError as error:
+            raise _wrong(name, raw, expected) from error
+        if not at_least <= number <= at_most:
+            raise _wrong(name, raw, expected)
+        return number
+
+
+def require(condition: object, message: str) -> None:
+    """Stop the start with `message` unless `condition` holds."""
+    if not condition:
+        raise ImproperlyConfigured(message)
+
+
+def _wrong(name: str, raw: str, expected: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"{name} is {raw!r}, but must be {expected}.")
+
+
+def _is_http_url(raw: str) -> bool:
+    try:
+        parts = urlsplit(raw)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _without_password(raw: str) -> str:
+    return re.sub(r"//[^@/]*@", "//…@", raw)

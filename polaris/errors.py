@@ -1,0 +1,163 @@
+"""Every error that an answer can carry: one catalogue, and the exceptions that stand for it."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.utils import timezone
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """An entry of the catalogue: what `error_code` an answer carries, its HTTP status, and when."""
+
+    code: str
+    status: int
+    meaning: str
+
+
+_CATALOGUE: dict[str, ErrorCode] = {}
+
+
+def _code(code: str, status: int, meaning: str) -> ErrorCode:
+    entry = _CATALOGUE[code] = ErrorCode(code, status, meaning)
+    return entry
+
+
+INVALID_PHONE = _code("SCHEDULE_001", 400, "The phone number is not E.164.")
+INVALID_TIME = _code("SCHEDULE_002", 400, "A time or time zone is invalid, or the time is past.")
+MISSING_DATA = _code("SCHEDULE_003", 400, "A required field is missing or empty.")
+SCHEDULE_NOT_FOUND = _code("SCHEDULE_004", 404, "There is no such schedule.")
+ILLEGAL_TRANSITION = _code("SCHEDULE_005", 409, "Not allowed in the schedule's present state.")
+INVALID_REPEAT_CONFIG = _code("SCHEDULE_006", 400, "The repeat_config cannot be followed.")
+INVALID_FIELD = _code("SCHEDULE_007", 400, "A field is unknown or its value is not allowed.")
+SCHEDULER_FAILURE = _code("SCHEDULE_008", 500, "The next call could not be armed.")
+
+LOG_NOT_FOUND = _code("TRACKING_001", 404, "There is no such call log.")
+
+WEBHOOK_NOT_SIGNED = _code("WEBHOOK_001", 403, "The webhook is not signed by our account.")
+WEBHOOK_UNUSABLE = _code("WEBHOOK_002", 400, "A signed webhook lacks CallSid or CallStatus.")
+
+NOT_AUTHENTICATED = _code("AUTH_001", 401, "No token or admin session was sent.")
+WRONG_CREDENTIALS = _code("AUTH_002", 401, "The username or password is wrong.")
+INVALID_TOKEN = _code("AUTH_003", 401, "The token is malformed, expired or of the wrong kind.")
+FORBIDDEN = _code("AUTH_004", 403, "Signed in, but not allowed to do this.")
+
+THROTTLED = _code("THROTTLE_001", 429, "Too many requests; Retry-After says when to try again.")
+
+MALFORMED_BODY = _code("REQUEST_001", 400, "The body cannot be parsed.")
+PATH_NOT_FOUND = _code("REQUEST_002", 404, "There is nothing at this path.")
+METHOD_NOT_ALLOWED = _code("REQUEST_003", 405, "The path does not take this method.")
+UNSUPPORTED_MEDIA_TYPE = _code("REQUEST_004", 415, "The body's Content-Type is not taken here.")
+NOT_ACCEPTABLE = _code("REQUEST_005", 406, "The answer cannot be given in the form asked for.")
+BODY_TOO_LARGE = _code("REQUEST_006", 413, "The body is larger than this server reads.")
+INVALID_QUERY = _code("REQUEST_007", 400, "A query parameter is unknown or its value is invalid.")
+BAD_REQUEST = _code("REQUEST_008", 400, "The request cannot be taken as it is.")
+
+DATABASE_FAILURE = _code("SYSTEM_001", 500, "The database did not do its part; try again later.")
+UNEXPECTED_FAILURE = _code("SYSTEM_002", 500, "Something failed on our side.")
+
+CATALOGUE: dict[str, ErrorCode] = dict(_CATALOGUE)
+
+
+class PolarisError(Exception):
+    """An error that an answer can carry. `field` names what was wrong, `issue` says how."""
+
+    error: ClassVar[ErrorCode] = UNEXPECTED_FAILURE
+    field: str = ""
+
+    def __init__(self, issue: str = "", *, field: str | None = None) -> None:
+        self.issue = issue or self.error.meaning
+        if field is not None:
+            self.field = field
+        super().__init__(self.issue)
+
+
+class InvalidPhone(PolarisError):
+    """The phone number is not E.164."""
+
+    error = INVALID_PHONE
+    field = "phone"
+
+
+class InvalidTime(PolarisError):
+    """The time is invalid or past."""
+
+    error = INVALID_TIME
+    field = "scheduled_time"
+
+
+class InvalidRepetition(PolarisError):
+    """The repeat_config cannot be followed."""
+
+    error = INVALID_REPEAT_CONFIG
+    field = "repeat_config"
+
+
+class ScheduleNotFound(PolarisError):
+    """There is no such schedule."""
+
+    error = SCHEDULE_NOT_FOUND
+    field = "schedule_id"
+
+
+class CallLogNotFound(PolarisError):
+    """There is no such call log."""
+
+    error = LOG_NOT_FOUND
+    field = "log_id"
+
+
+class IllegalTransition(PolarisError):
+    """Not allowed in the schedule's present state."""
+
+    error = ILLEGAL_TRANSITION
+    field = "status"
+
+
+class SchedulerFailure(PolarisError):
+    """The next call could not be armed."""
+
+    error = SCHEDULER_FAILURE
+    field = "scheduled_time"
+
+
+class WebhookNotSigned(PolarisError):
+    """The webhook is not signed by our account."""
+
+    error = WEBHOOK_NOT_SIGNED
+    field = "X-Twilio-Signature"
+
+
+class WebhookUnusable(PolarisError):
+    """A signed webhook lacks CallSid or CallStatus."""
+
+    error = WEBHOOK_UNUSABLE
+
+
+def error_body(error: ErrorCode, *, message: str, field: str, issue: str) -> dict[str, Any]:
+    """The contract's error format; `timestamp` is UTC."""
+    return {
+        "status": "error",
+        "message": message,
+        "error_code": error.code,
+        "details": {"field": field, "issue": issue},
+        "timestamp": timezone.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def code_for_status(status: int) -> ErrorCode:
+    """The entry for an answer of the framework of which only the HTTP status is known."""
+    known = {
+        401: NOT_AUTHENTICATED,
+        403: FORBIDDEN,
+        404: PATH_NOT_FOUND,
+        405: METHOD_NOT_ALLOWED,
+        406: NOT_ACCEPTABLE,
+        413: BODY_TOO_LARGE,
+        415: UNSUPPORTED_MEDIA_TYPE,
+        429: THROTTLED,
+    }
+    if status in known:
+        return known[status]
+    return UNEXPECTED_FAILURE if status >= HTTPStatus.INTERNAL_SERVER_ERROR else BAD_REQUEST

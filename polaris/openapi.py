@@ -1,0 +1,66 @@
+"""Makes the OpenAPI document tell of errors, and of each path once."""
+
+from typing import Any
+
+from polaris.errors import CATALOGUE
+
+_METHODS = {"get", "post", "put", "patch", "delete"}
+
+_ERROR = {
+    "type": "object",
+    "description": "Every answer that is not a success has this form.",
+    "required": ["status", "message", "error_code", "details", "timestamp"],
+    "properties": {
+        "status": {"type": "string", "enum": ["error"]},
+        "message": {"type": "string"},
+        "error_code": {"type": "string", "enum": sorted(CATALOGUE)},
+        "details": {
+            "type": "object",
+            "required": ["field", "issue"],
+            "properties": {"field": {"type": "string"}, "issue": {"type": "string"}},
+        },
+        "timestamp": {"type": "string", "format": "date-time"},
+    },
+}
+
+
+def one_path_each(endpoints: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Of a path that is served with and without a trailing slash, the contract's form alone."""
+    kept: dict[tuple[str, str], tuple[str, ...]] = {}
+    for endpoint in endpoints:
+        path, method = endpoint[0], endpoint[2]
+        kept.setdefault((path.rstrip("/"), method), endpoint)
+    return list(kept.values())
+
+
+def tell_of_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Adds the error format, and to each operation the statuses it can answer with."""
+    result.setdefault("components", {}).setdefault("schemas", {})["Error"] = _ERROR
+    answer = {
+        "description": "An error",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+    }
+    for path, operations in result["paths"].items():
+        for method in _METHODS & operations.keys():
+            for status in _statuses(path, method, operations[method]):
+                operations[method]["responses"].setdefault(str(status), answer)
+    return result
+
+
+def _statuses(path: str, method: str, operation: dict[str, Any]) -> set[int]:
+    statuses = {406, 500}
+    if path.startswith("/schedule"):
+        statuses |= {401, 403}
+    if operation.get("parameters") and method == "get":
+        statuses.add(400)
+    if "{" in path:
+        statuses.add(404)
+    if "{" in path and method != "get":
+        statuses.add(409)
+    if "requestBody" in operation:
+        statuses |= {400, 413, 415}
+    if path.startswith("/auth"):
+        statuses |= {401, 429}
+    if path.startswith("/webhook"):
+        statuses.add(403)
+    return statuses

@@ -1,0 +1,36 @@
+"""Settings of the test suite: no .env file, cheap passwords, the phone network in memory."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+os.environ["ENV_FILE"] = os.devnull
+os.environ.setdefault("SECRET_KEY", "a key of the suite, long enough for every check of its length")
+os.environ.update(
+    DEBUG="false",
+    HTTPS_ONLY="false",
+    TWILIO_ACCOUNT_SID="AC" + "0" * 32,
+    TWILIO_AUTH_TOKEN="the suite's own token",
+    TWILIO_FROM_NUMBER="+15005550006",
+    TWILIO_WEBHOOK_URL="https://polaris.example/webhook/call-status",
+    CALLS_PER_SECOND="0",
+)
+
+from polaris.settings import *  # noqa: F403
+from polaris.settings import DATABASES
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+CARRIER = "tracking.carriers.memory.MemoryCarrier"
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, so that live servers and runner processes see the rows; one of this run's own.
+    _folder = tempfile.mkdtemp(prefix="polaris-test-")
+    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+    DATABASES["default"]["TEST"] = {"NAME": f"{_folder}/test.sqlite3"}

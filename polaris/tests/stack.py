@@ -1,0 +1,120 @@
+"""Real processes over the test database: the web process, runners, a carrier."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.db import connection
+
+from schedules.models import Runner
+from tracking.simulator.testing import SimulatedCarrier
+
+HOME = Path(settings.BASE_DIR)
+PATIENCE = 30  # seconds; a limit for a machine under load, not a claim
+
+
+def wait_until(condition: Callable[[], Any], *, what: str, patience: float = PATIENCE) -> Any:
+    """Polls until `condition` is true and returns what it gave."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"in vain: {what}")
+
+
+class Stack:
+    """Starts processes that share this test's database, and ends them."""
+
+    def __init__(self, carrier: SimulatedCarrier, logs: Path) -> None:
+        self.carrier = carrier
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._logs = logs
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.environment = os.environ | {
+            "DJANGO_SETTINGS_MODULE": "polaris.settings",
+            "ENV_FILE": os.devnull,
+            "SECRET_KEY": settings.SECRET_KEY,
+            "HTTPS_ONLY": "false",
+            "DATABASE_URL": _database_url(),
+            "TWILIO_ACCOUNT_SID": settings.TWILIO_ACCOUNT_SID,
+            "TWILIO_AUTH_TOKEN": settings.TWILIO_AUTH_TOKEN,
+            "TWILIO_FROM_NUMBER": settings.TWILIO_FROM_NUMBER,
+            "TWILIO_WEBHOOK_URL": f"{self.url}/webhook/call-status",
+            "TWILIO_API_BASE_URL": carrier.url,
+            "CALLS_PER_SECOND": "0",
+        }
+
+    def start_web(self) -> None:
+        """The web process, ready for requests."""
+        command = [sys.executable, "-m", "uvicorn", "polaris.asgi:application"]
+        options = ["--host", "127.0.0.1", "--port", str(self.port), "--lifespan", "off"]
+        self._start("web", [*command, *options])
+        wait_until(self._answers, what="the web process answers")
+
+    def start_runner(self, **environment: str) -> subprocess.Popen[bytes]:
+        """A runner that has signed in."""
+        before = Runner.objects.count()
+        runner = self._start("runner", [sys.executable, "manage.py", "runapscheduler"], environment)
+        wait_until(lambda: Runner.objects.count() > before, what="a runner has signed in")
+        return runner
+
+    def log_of(self, name: str) -> str:
+        """What a process has printed."""
+        return (self._logs / f"{name}.log").read_text()
+
+    def stop(self) -> None:
+        """End every process that still runs."""
+        for process in self._processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self._processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
+            process.kill()
+            process.wait()
+
+    def _start(
+        self, name: str, command: list[str], environment: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        with (self._logs / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=HOME,
+                env=self.environment | (environment or {}),
+                stdout=log,
+                stderr=log,
+            )
+        self._processes.append(process)
+        return process
+
+    def _answers(self) -> bool:
+        with suppress(requests.ConnectionError):
+            return requests.get(f"{self.url}/api/schema", timeout=PATIENCE).ok
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _database_url() -> str:
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{database['NAME']}"
+    user = f"{database['USER']}:{database['PASSWORD']}@" if database["USER"] else ""
+    host = f"{database['HOST'] or '127.0.0.1'}:{database['PORT'] or 5432}"
+    return f"postgres://{user}{host}/{database['NAME']}"

@@ -1,0 +1,287 @@
+"""The admin as an operator meets it: a real browser, under the content security policy."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.admin.utils import quote
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Route,
+    expect,
+    sync_playwright,
+)
+
+from schedules.models import CallSchedule, Runner
+from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:"
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"there is no browser at {CHROMIUM}"),
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright keeps an event loop in this thread; Django would refuse the database in it.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def stranger(chromium, live_server) -> Iterator[Page]:
+    """A browser that nobody has signed in with; it must have no complaint in the end."""
+    complaints: list[str] = []
+    context = chromium.new_context(base_url=live_server.url)
+    context.route("**/*", under_the_policy)
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    page.on("console", lambda message: complaints.extend(complaint(message)))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    page.wait_for_load_state("networkidle")
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def browser(stranger, operator) -> Page:
+    """The operator's browser, signed in."""
+    client = Client()
+    client.force_login(operator)
+    key = client.cookies[settings.SESSION_COOKIE_NAME].value
+    stranger.goto("/admin/login/")
+    url = stranger.url.split("/admin")[0]
+    stranger.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": key, "url": url}])
+    return stranger
+
+
+def under_the_policy(route: Route) -> None:
+    """Give every page the policy that a production server may send."""
+    if route.request.resource_type != "document":
+        route.continue_()
+        return
+    response = route.fetch(max_redirects=0)
+    headers = response.headers | {"content-security-policy": POLICY}
+    route.fulfill(response=response, headers=headers)
+
+
+def complaint(message: ConsoleMessage) -> list[str]:
+    if message.type != "error" or "favicon" in message.location.get("url", ""):
+        return []
+    return [message.text]
+
+
+def armed(**fields) -> CallSchedule:
+    return ActiveScheduleFactory(schedule=CallScheduleFactory(**fields)).schedule
+
+
+def status_of(schedule: CallSchedule) -> str:
+    schedule.refresh_from_db()
+    return schedule.status
+
+
+def open_list(page: Page) -> None:
+    page.goto(reverse("admin:schedules_callschedule_changelist"))
+
+
+def open_page(page: Page, schedule: CallSchedule) -> None:
+    page.goto(reverse("admin:schedules_callschedule_change", args=[quote(schedule.pk)]))
+
+
+def choose(page: Page, action: str, *schedules: CallSchedule) -> None:
+    """Tick schedules in the list and run an action on them, as far as its question."""
+    open_list(page)
+    for schedule in schedules:
+        page.locator(f"input.action-select[value={schedule.pk}]").check()
+    page.select_option("select[name=action]", label=action)
+    page.get_by_role("button", name="Run").click()
+
+
+def button(page: Page, action: str) -> Locator:
+    """A button of the page; its icon's name stands before its own."""
+    return page.get_by_role("link", name=re.compile(rf" {action}$"))
+
+
+def press(page: Page, action: str, schedule: CallSchedule) -> None:
+    """Press a button on a schedule's page and say yes in its dialog."""
+    open_page(page, schedule)
+    button(page, action).click()
+    page.locator("#dialog").get_by_role("button", name=action).click()
+    page.wait_for_selector("#dialog", state="detached")
+
+
+def test_an_operator_signs_in_and_lands_on_the_dashboard(stranger, operator):
+    stranger.goto("/admin/")
+    stranger.fill("#id_username", "operator")
+    stranger.fill("#id_password", "an operator's password")
+    stranger.get_by_role("button", name="Log in").click()
+
+    expect(stranger.get_by_text("Is a runner alive?")).to_be_visible()
+
+
+def test_schedules_are_paused_from_the_list_and_what_was_passed_over_is_told(browser):
+    dentist = armed(description="Dentist")
+    over = CallScheduleFactory(description="Survey", status=CallSchedule.Status.COMPLETED)
+
+    choose(browser, "Pause", dentist, over)
+    expect(browser.get_by_text("Pause: 2 call schedules")).to_be_visible()
+    assert status_of(dentist) == "scheduled"
+    browser.get_by_role("button", name="Yes, pause").click()
+
+    expect(browser.get_by_text("Paused 1 call schedule: Dentist.")).to_be_visible()
+    expect(
+        browser.get_by_text("Passed over 1: Survey (a completed schedule cannot be paused).")
+    ).to_be_visible()
+    assert status_of(dentist) == "paused"
+
+
+def test_who_does_not_confirm_changes_nothing(browser):
+    dentist = armed()
+
+    choose(browser, "Cancel", dentist)
+    browser.get_by_role("link", name="No, take me back").click()
+    open_page(browser, dentist)
+    button(browser, "Pause").click()
+    browser.locator("#dialog").get_by_role("link", name="Cancel").click()
+
+    expect(browser.locator("#dialog")).to_be_hidden()
+    assert status_of(dentist) == "scheduled"
+
+
+def test_a_schedule_is_paused_resumed_called_and_cancelled_on_its_page(browser):
+    dentist = armed(description="Dentist")
+
+    press(browser, "Pause", dentist)
+    expect(browser.get_by_text("Paused 1 call schedule: Dentist.")).to_be_visible()
+    assert status_of(dentist) == "paused"
+
+    press(browser, "Resume", dentist)
+    expect(browser.get_by_text("Resumed 1 call schedule: Dentist.")).to_be_visible()
+    assert status_of(dentist) == "scheduled"
+
+    press(browser, "Call now", dentist)
+    expect(browser.get_by_text("Dialling 1 call schedule: Dentist.")).to_be_visible()
+    assert dentist.armed.get().next_execution <= timezone.now()
+
+    press(browser, "Cancel", dentist)
+    expect(browser.get_by_text("Cancelled 1 call schedule: Dentist.")).to_be_visible()
+    assert status_of(dentist) == "cancelled"
+    expect(button(browser, "Pause")).to_have_count(0)
+
+
+def test_a_recurring_schedule_is_written_on_the_form(browser):
+    browser.goto(reverse("admin:schedules_callschedule_add"))
+    expect(browser.get_by_label("Friday")).to_be_hidden()
+
+    browser.fill("#id_phone", "+15005550006")
+    browser.fill("#id_description", "Dentist")
+    browser.fill("input[type=date]", "2030-03-01")
+    browser.fill("input[type=time]", "09:00:00")
+    browser.locator(".select2-selection").click()
+    browser.locator(".select2-search__field").fill("Berlin")
+    browser.locator(".select2-results__option", has_text="Europe/Berlin").click()
+    browser.select_option("#id_repeats", "weekly")
+    browser.fill("#id_every", "2")
+    browser.get_by_label("Monday").check()
+    browser.get_by_label("Friday").check()
+    browser.get_by_role("button", name="Save", exact=True).click()
+
+    expect(browser.get_by_text("was added successfully")).to_be_visible()
+    expect(browser.get_by_text("every 2 weeks on Monday, Friday")).to_be_visible()
+    schedule = CallSchedule.objects.get()
+    assert schedule.scheduled_time == datetime(2030, 3, 1, 8, tzinfo=UTC)
+    assert schedule.timezone == "Europe/Berlin"
+    assert schedule.repeat_config == {
+        "enabled": True,
+        "frequency": "weekly",
+        "interval": 2,
+        "weekdays": ["monday", "friday"],
+    }
+
+
+def test_saving_a_recurring_schedule_as_it_is_keeps_its_rule(browser):
+    rule = {
+        "enabled": True,
+        "frequency": "weekly",
+        "interval": 3,
+        "weekdays": ["tuesday", "sunday"],
+    }
+    schedule = armed(repeat_config=rule, timezone="Asia/Kathmandu")
+    moment = schedule.scheduled_time
+
+    open_page(browser, schedule)
+    expect(browser.get_by_label("Tuesday")).to_be_checked()
+    expect(browser.get_by_label("Monday")).not_to_be_checked()
+    browser.fill("#id_notes", "Ring twice.")
+    browser.get_by_role("button", name="Save", exact=True).click()
+
+    expect(browser.get_by_text("was changed successfully")).to_be_visible()
+    schedule.refresh_from_db()
+    assert (schedule.notes, schedule.repeat_config) == ("Ring twice.", rule)
+    assert (schedule.scheduled_time, schedule.timezone) == (moment, "Asia/Kathmandu")
+
+
+def test_a_bad_phone_number_shows_its_error_and_keeps_what_was_typed(browser):
+    browser.goto(reverse("admin:schedules_callschedule_add"))
+    browser.fill("#id_phone", "0800 12345")
+    browser.fill("input[type=date]", "2030-03-01")
+    browser.fill("input[type=time]", "09:00:00")
+    browser.select_option("#id_repeats", "daily")
+    browser.get_by_role("button", name="Save", exact=True).click()
+
+    expect(browser.get_by_text("A phone number is written in E.164")).to_be_visible()
+    expect(browser.locator("#id_phone")).to_have_value("0800 12345")
+    expect(browser.locator("#id_every")).to_be_visible()
+    assert not CallSchedule.objects.exists()
+
+
+def test_the_dashboard_follows_what_happens_without_a_reload(browser):
+    browser.goto("/admin/")
+    expect(browser.get_by_text("No: nothing is dialled.")).to_be_visible()
+    expect(browser.get_by_text("No call is armed.")).to_be_visible()
+
+    Runner.objects.create(host="calls-1", process_id=7)
+    armed(description="Dentist", scheduled_time=timezone.now() + timedelta(hours=1))
+
+    expect(browser.get_by_text("Yes: calls-1:7")).to_be_visible(timeout=15_000)
+    expect(browser.get_by_role("link", name="Dentist")).to_be_visible()
+
+
+def test_the_dashboard_says_when_the_operator_has_been_signed_out(browser):
+    browser.goto("/admin/")
+    browser.context.clear_cookies()
+
+    browser.wait_for_selector("#dashboard-cards", state="detached", timeout=15_000)
+    words = browser.evaluate(
+        "getComputedStyle(document.getElementById('dashboard'), '::after').content"
+    )
+    assert "You have been signed out" in words

@@ -1,0 +1,22 @@
+"""Every path of the house, mapped to its room."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from polaris.paths import paths
+from polaris.tokens import RefreshView, TokenView
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/admin/")),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
+    *paths("auth/token", TokenView.as_view(), name="token"),
+    *paths("auth/token/refresh", RefreshView.as_view(), name="token-refresh"),
+    path("", include("tracking.urls")),
+    path("", include("schedules.urls")),
+    path("", include("webhooks.urls")),
+    *paths("api/schema", SpectacularAPIView.as_view(), name="openapi"),
+    *paths("api/docs", SpectacularSwaggerSplitView.as_view(url_name="openapi"), name="docs"),
+]

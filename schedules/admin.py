@@ -1,0 +1,365 @@
+"""The operators' pages about schedules, their armed calls and the runners."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db.models import F, Q, QuerySet
+from django.db.models.expressions import BaseExpression
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from unfold.contrib.filters.admin import ChoicesCheckboxFilter, FieldTextFilter, RadioFilter
+from unfold.decorators import display
+
+from polaris import admin_accounts  # noqa: F401 (registers itself)
+from polaris.access import owner_id
+from polaris.admin_confirmation import OperationsMixin, detail_action, list_action
+from polaris.admin_site import (
+    NOTHING,
+    DaysFilter,
+    PolarisAdmin,
+    ReadOnlyAdmin,
+    badge,
+    link,
+    may_view,
+    page_of,
+    scheduler_zone,
+    sees_whole_numbers,
+    two_lines,
+)
+from polaris.admin_words import clock_in_words, distance_in_words, moment_in_words
+from polaris.errors import PolarisError
+from polaris.masking import mask_phone
+from schedules import (
+    admin_housekeeping,  # noqa: F401 (registers itself)
+    services,
+)
+from schedules.admin_form import REPETITION, ScheduleForm
+from schedules.admin_operations import CALL_NOW, CANCEL, DELETE, PAUSE, RESUME
+from schedules.admin_words import moment_of, repetition_in_words
+from schedules.models import ActiveSchedule, CallSchedule, Runner
+from schedules.states import COLOURS, DELETABLE, EDITABLE, ScheduleStatus
+
+ARMED_COLOURS = {"scheduled": "info", "pending": "warning", "running": "warning"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that a room above adds to the list of schedules, shown to whoever holds `model`'s
+    view permission. `annotations` are added to the list's query: no query a row."""
+
+    show: Callable[[CallSchedule], object]
+    annotations: dict[str, BaseExpression]
+    model: type[Any]
+
+
+class RepeatsFilter(RadioFilter):
+    """One-time or recurring."""
+
+    title = "repetition"
+    parameter_name = "repeats"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("once", "one-time"), ("again", "recurring")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        recurring = Q(repeat_config__enabled=True)
+        match self.value():
+            case "once":
+                again = CallSchedule.objects.filter(recurring)
+                return queryset.exclude(pk__in=again.values("pk"))
+            case "again":
+                return queryset.filter(recurring)
+        return queryset
+
+
+@admin.register(CallSchedule)
+class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
+    """Schedules: written through the services alone, acted on with a confirmation.
+
+    Rooms above add what they know of a schedule with `add_column` and `add_section`."""
+
+    form = ScheduleForm
+    operations = (PAUSE, RESUME, CANCEL, CALL_NOW, DELETE)
+    actions = [list_action(operation) for operation in operations]
+    actions_detail = ["pause", "resume", "call_now", "cancel"]
+    pause = detail_action(PAUSE)
+    resume = detail_action(RESUME)
+    call_now = detail_action(CALL_NOW)
+    cancel = detail_action(CANCEL)
+
+    list_filter = [
+        ("status", ChoicesCheckboxFilter),
+        RepeatsFilter,
+        ("agent_instance_id", FieldTextFilter),
+        ("created_at", DaysFilter),
+    ]
+    search_fields = ["id", "phone", "description"]
+    search_help_text = "An id, a phone number or a part of it, or words of the description"
+    columns: ClassVar[tuple[Column, ...]] = ()
+    conditional_fields = {
+        "every": "repeats",
+        "weekdays": "repeats == 'weekly'",
+        "month_end": "repeats == 'monthly' || repeats == 'yearly'",
+        "ends_on": "repeats",
+        "count": "repeats",
+        "gap": "repeats && repeats != 'hourly'",
+    }
+
+    @classmethod
+    def add_column(cls, column: Column) -> None:
+        """Show `column` in the list."""
+        cls.columns = (*cls.columns, column)
+
+    # -- the list --------------------------------------------------------------------------------
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CallSchedule]:
+        rows = super().get_queryset(request).with_next_execution()
+        for column in self.columns:
+            rows = rows.annotate(**column.annotations)
+        return rows
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        added = [column.show for column in self.columns if may_view(request, column.model)]
+        return ["name", "state", "masked_phone", "next_call", "repetition", *added]
+
+    @display(description="Schedule", ordering="description")
+    def name(self, schedule: CallSchedule) -> SafeString | str:
+        if not schedule.description:
+            return schedule.pk
+        return two_lines(Truncator(schedule.description).chars(60), schedule.pk)
+
+    @display(description="State", ordering="status")
+    def state(self, schedule: CallSchedule) -> SafeString:
+        return self.badge_of(schedule)
+
+    @display(description="Phone", ordering="phone")
+    def masked_phone(self, schedule: CallSchedule) -> str:
+        return mask_phone(schedule.phone)
+
+    @display(description="Next call", ordering=F("next_execution").asc(nulls_last=True))
+    def next_call(self, schedule: CallSchedule) -> SafeString | str:
+        moment: datetime | None = getattr(schedule, "next_execution", None)
+        if moment is None:
+            return NOTHING
+        return two_lines(moment_of(schedule, moment), distance_in_words(moment, timezone.now()))
+
+    @display(description="Repeats")
+    def repetition(self, schedule: CallSchedule) -> SafeString:
+        words = repetition_in_words(schedule.repeat_config)
+        return format_html('<span style="display: block; min-width: 9rem">{}</span>', words)
+
+    @display(description="Created", ordering="created_at")
+    def created(self, schedule: CallSchedule) -> str:
+        return moment_in_words(schedule.created_at, scheduler_zone())
+
+    def badge_of(self, schedule: CallSchedule) -> SafeString:
+        """The state as a badge, also on the page that confirms an action."""
+        return badge(schedule.get_status_display(), COLOURS[ScheduleStatus(schedule.status)])
+
+    # -- the page --------------------------------------------------------------------------------
+    def get_fieldsets(self, request: HttpRequest, obj: CallSchedule | None = None) -> Any:
+        if obj is None:
+            return _FORM
+        if not self.has_change_permission(request, obj):
+            return [("Now", {"fields": _NOW}), *_shown(request), _RECORD]
+        return [("Now", {"fields": _NOW}), *_FORM, _RECORD]
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: CallSchedule | None = None
+    ) -> list[str]:
+        return [*_NOW, *_RECORD[1]["fields"]] if obj else []
+
+    @display(description="State")
+    def state_and_reason(self, schedule: CallSchedule) -> SafeString:
+        remark = schedule.status_reason
+        if schedule.status in {ScheduleStatus.PENDING, ScheduleStatus.RUNNING}:
+            remark = remark or "Its call is being placed: it can be edited when that is over."
+        return two_lines(self.badge_of(schedule), remark)
+
+    @display(description="First call")
+    def first_call(self, schedule: CallSchedule) -> str:
+        return moment_of(schedule, schedule.scheduled_time)
+
+    @display(description="Changed")
+    def changed(self, schedule: CallSchedule) -> str:
+        return moment_in_words(schedule.last_updated, scheduler_zone())
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> type[ScheduleForm]:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.refusal = getattr(request, "refusal", None)
+        return form
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A refusal that comes only when it is written is shown on the form all the same."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except PolarisError as refusal:
+            request.refusal = refusal  # type: ignore[attr-defined]
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def save_model(
+        self, request: HttpRequest, obj: CallSchedule, form: ScheduleForm, change: bool
+    ) -> None:
+        if change:
+            services.change_schedule(obj, plan=form.plan, **form.texts)
+            return
+        created = services.create_schedule(
+            plan=form.plan, created_by=owner_id(request.user), **form.texts
+        )
+        obj.pk = created.pk
+        obj.refresh_from_db()
+
+    # -- deleting --------------------------------------------------------------------------------
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except PolarisError as refusal:
+            self.message_user(request, refusal.issue, messages.ERROR)
+            return HttpResponseRedirect(page_of(CallSchedule, unquote(object_id)))
+
+    def delete_model(self, request: HttpRequest, obj: CallSchedule) -> None:
+        services.delete_schedule(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[CallSchedule]) -> None:
+        for schedule in queryset:
+            services.delete_schedule(schedule)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """The schedules alone: what they have armed goes with them, whoever asks."""
+        return [str(schedule) for schedule in objs], {"schedules": len(objs)}, set(), []
+
+    # -- who may ---------------------------------------------------------------------------------
+    def has_operate_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether the user may pause, resume, cancel and call now."""
+        return request.user.has_perm("schedules.change_callschedule")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        permitted = super().has_change_permission(request, obj)
+        return permitted and _is_open(request, obj, EDITABLE)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        permitted = super().has_delete_permission(request, obj)
+        return permitted and _is_open(request, obj, DELETABLE)
+
+
+def _is_open(request: HttpRequest, obj: Any, states: Collection[str]) -> bool:
+    """Whether the page is offered. What is posted goes to the service, which says why not."""
+    return request.method == "POST" or obj is None or obj.status in states
+
+
+def _shown(request: HttpRequest) -> list[Any]:
+    """The fieldsets of a page on which nothing can be edited."""
+    phone = "phone" if sees_whole_numbers(request) else "masked_phone"
+    who = [phone, "description", "notes", "user_profile_id", "agent_instance_id"]
+    return [
+        ("Whom to call", {"fields": who}),
+        ("When", {"fields": ["first_call", "repetition"]}),
+    ]
+
+
+_NOW = ["state_and_reason", "next_call"]
+_FORM: list[Any] = [
+    (
+        "Whom to call",
+        {"fields": ["phone", "description", "notes", ("user_profile_id", "agent_instance_id")]},
+    ),
+    ("When", {"fields": ["scheduled_time", "timezone"]}),
+    ("Repetition", {"fields": list(REPETITION)}),
+]
+_RECORD: Any = (
+    "Record",
+    {"fields": ["id", "created_by", "created", "changed", "call_id", "duration"]},
+)
+
+
+@admin.register(ActiveSchedule)
+class ActiveScheduleAdmin(ReadOnlyAdmin):
+    """What is armed: the calls to come, the earliest first."""
+
+    list_display = ["due", "schedule_link", "state", "claim", "origin", "attempt"]
+    list_filter = [("status", ChoicesCheckboxFilter), ("next_execution", DaysFilter)]
+    list_select_related = ["schedule"]
+    search_fields = ["id", "job_id", "runner_id", "schedule__id", "schedule__phone"]
+    search_help_text = "The id of a schedule, a job or a runner, or a phone number"
+    ordering = [F("next_execution").asc(nulls_last=True), "id"]
+    fields = [
+        "id", "schedule_link", "state", "due", "nominal", "attempt", "origin", "claim", "job_id",
+    ]  # fmt: skip
+
+    @display(description="Due", ordering=F("next_execution").asc(nulls_last=True))
+    def due(self, armed: ActiveSchedule) -> SafeString | str:
+        moment = armed.next_execution
+        if moment is None:
+            return "waits for a resume"
+        when = moment_of(armed.schedule, moment)
+        return two_lines(when, distance_in_words(moment, timezone.now()))
+
+    @display(description="Schedule", ordering="schedule__description")
+    def schedule_link(self, armed: ActiveSchedule) -> SafeString:
+        name = Truncator(str(armed.schedule)).chars(60)
+        return link(page_of(CallSchedule, armed.schedule_id), name)
+
+    @display(description="State", ordering="status")
+    def state(self, armed: ActiveSchedule) -> SafeString:
+        return badge(armed.get_status_display(), ARMED_COLOURS.get(armed.status, "default"))
+
+    @display(description="Claim")
+    def claim(self, armed: ActiveSchedule) -> str:
+        if not armed.runner_id or armed.leased_until is None:
+            return "free"
+        until = clock_in_words(armed.leased_until, scheduler_zone())
+        if armed.leased_until < timezone.now():
+            return f"claim of {armed.runner_id} ran out at {until}"
+        return f"claimed by {armed.runner_id} until {until}"
+
+    @display(description="Nominal time")
+    def nominal(self, armed: ActiveSchedule) -> str:
+        return moment_of(armed.schedule, armed.occurrence)
+
+
+@admin.register(Runner)
+class RunnerAdmin(ReadOnlyAdmin):
+    """The processes that dial, as they tell of themselves."""
+
+    list_display = ["name", "alive", "started", "last_seen", "stopped"]
+    fields = ["name", "id", "alive", "started", "last_seen", "stopped"]
+    search_fields = ["id", "host"]
+
+    @display(description="Host and process", ordering="host")
+    def name(self, runner: Runner) -> str:
+        return str(runner)
+
+    @display(description="Alive")
+    def alive(self, runner: Runner) -> SafeString:
+        if runner.is_alive:
+            return badge("alive", "success")
+        return badge("silent", "danger") if runner.stopped_at is None else badge("stopped", "")
+
+    @display(description="Started", ordering="started_at")
+    def started(self, runner: Runner) -> str:
+        return moment_in_words(runner.started_at, scheduler_zone())
+
+    @display(description="Last seen", ordering="last_seen_at")
+    def last_seen(self, runner: Runner) -> str:
+        return distance_in_words(runner.last_seen_at, timezone.now())
+
+    @display(description="Stopped", ordering="stopped_at")
+    def stopped(self, runner: Runner) -> str:
+        stopped = runner.stopped_at
+        return moment_in_words(stopped, scheduler_zone()) if stopped else NOTHING

@@ -1,0 +1,233 @@
+"""The form in which an operator writes a schedule: the wall clock of its zone, and a rule in words.
+
+The form asks `make_plan` whether the schedule can be kept; it writes nothing, and leaves its
+instance as the database holds it.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils import timezone
+from unfold.widgets import (
+    INPUT_CLASSES,
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminExpandableTextareaWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelect2Widget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminSingleDateWidget,
+    UnfoldAdminSplitDateTimeWidget,
+)
+
+from polaris.errors import PolarisError
+from schedules.localtime import Gap, zone_names
+from schedules.models import CallSchedule
+from schedules.planning import Plan, make_plan
+from schedules.recurrence import Frequency, MonthEnd
+from schedules.repeat_config import MAX_COUNT, MAX_INTERVAL, WEEKDAYS
+
+TEXTS = ("description", "notes", "user_profile_id", "agent_instance_id")
+REPETITION = ("repeats", "every", "weekdays", "month_end", "ends_on", "count", "gap")
+
+# A key of repeat_config, and the field of the form that asks for it.
+FIELD_OF_KEY = {
+    "frequency": "repeats",
+    "interval": "every",
+    "weekdays": "weekdays",
+    "month_end": "month_end",
+    "end_date": "ends_on",
+    "count": "count",
+    "gap": "gap",
+}
+_ONLY_WITH = {
+    "weekdays": {Frequency.WEEKLY},
+    "month_end": {Frequency.MONTHLY, Frequency.YEARLY},
+    "gap": set(Frequency) - {Frequency.HOURLY},
+}
+_DEFAULTS = {"month_end": MonthEnd.LAST, "gap": Gap.FORWARD}
+_INPUT = {"class": " ".join(INPUT_CLASSES)}
+
+
+class DateInput(forms.DateInput):
+    """The browser's own calendar, which knows of no zone."""
+
+    input_type = "date"
+
+
+class TimeInput(forms.TimeInput):
+    """The browser's own clock, to the second."""
+
+    input_type = "time"
+
+
+class WallTimeWidget(UnfoldAdminSplitDateTimeWidget):
+    """Two boxes without Django's "today" and "now", which mean the server's clock."""
+
+    def __init__(self) -> None:
+        day = DateInput(attrs=_INPUT, format="%Y-%m-%d")
+        clock = TimeInput(attrs=_INPUT | {"step": 1}, format="%H:%M:%S")
+        forms.MultiWidget.__init__(self, [day, clock])
+
+
+class WallTimeField(forms.SplitDateTimeField):
+    """A date and a time as they stand on a wall clock: naive, whatever zone the server keeps."""
+
+    widget = WallTimeWidget
+
+    def compress(self, data_list: Any) -> datetime | None:
+        if not data_list:
+            return None
+        return datetime.combine(*data_list)
+
+
+class ScheduleForm(forms.ModelForm):
+    """A schedule as an operator thinks of it; `refusal` is an error that came with the writing."""
+
+    refusal: PolarisError | None = None
+    plan: Plan
+
+    scheduled_time = WallTimeField(
+        label="First call",
+        help_text="On the clock of the time zone below; repetitions keep this clock time.",
+    )
+    timezone = forms.ChoiceField(
+        label="Time zone",
+        choices=lambda: [(name, name) for name in sorted(zone_names())],
+        initial=lambda: settings.SCHEDULER_TIMEZONE,
+        widget=UnfoldAdminSelect2Widget,
+    )
+    repeats = forms.ChoiceField(
+        choices=[("", "never"), *((unit, unit) for unit in Frequency)],
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+    )
+    every = forms.IntegerField(
+        label="Every … hours, days, weeks, months or years",
+        min_value=1,
+        max_value=MAX_INTERVAL,
+        initial=1,
+        required=False,
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    weekdays = forms.MultipleChoiceField(
+        label="On",
+        choices=[(day, day.capitalize()) for day in WEEKDAYS],
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="None: the weekday of the first call.",
+    )
+    month_end = forms.ChoiceField(
+        label="Where a month is too short",
+        choices=[(MonthEnd.LAST, "its last day"), (MonthEnd.SKIP, "no call that month")],
+        initial=_DEFAULTS["month_end"],
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+    )
+    ends_on = forms.CharField(
+        label="Until",
+        required=False,
+        widget=UnfoldAdminSingleDateWidget,
+        help_text="A day, which is included, or an ISO 8601 time; blank: no end.",
+    )
+    count = forms.IntegerField(
+        label="At most … times",
+        min_value=1,
+        max_value=MAX_COUNT,
+        required=False,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Blank: no limit.",
+    )
+    gap = forms.ChoiceField(
+        label="Where the clock skips the time",
+        choices=[(Gap.FORWARD, "call later, by what was skipped"), (Gap.SKIP, "no call that day")],
+        initial=_DEFAULTS["gap"],
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+    )
+
+    class Meta:
+        model = CallSchedule
+        fields = ["phone", *TEXTS]
+        widgets = {
+            "description": UnfoldAdminExpandableTextareaWidget,
+            "notes": UnfoldAdminExpandableTextareaWidget,
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self._is_change:
+            self.initial.update(_wall_time(self.instance))
+            self.initial.update(_repetition(self.instance.repeat_config))
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What is kept of a schedule beyond its plan."""
+        return {name: self.cleaned_data[name] for name in TEXTS}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if self.refusal is not None:
+            self._tell(self.refusal)
+        if not self.errors:
+            self._make_plan(cleaned)
+        return cleaned
+
+    def _post_clean(self) -> None:
+        """Leave the instance alone: services compare with what the database holds."""
+
+    @property
+    def _is_change(self) -> bool:
+        return not self.instance._state.adding
+
+    def _make_plan(self, cleaned: dict[str, Any]) -> None:
+        kept = self.instance.scheduled_time if self._is_change else None
+        moved = {"scheduled_time", "timezone"}.intersection(self.changed_data)
+        try:
+            self.plan = make_plan(
+                phone=cleaned["phone"],
+                # The form shows no fractions, and one of two equal wall times: keep the instant.
+                scheduled_time=kept if kept and not moved else cleaned["scheduled_time"],
+                timezone=cleaned["timezone"],
+                repeat_config=self._repeat_config(cleaned),
+                now=timezone.now(),
+                kept_time=kept,
+            )
+        except PolarisError as error:
+            self._tell(error)
+
+    def _repeat_config(self, cleaned: dict[str, Any]) -> dict[str, Any] | None:
+        if self._is_change and not set(REPETITION).intersection(self.changed_data):
+            return self.instance.repeat_config
+        frequency = cleaned["repeats"]
+        if not frequency:
+            return None
+        asked = {key: cleaned[field] for key, field in FIELD_OF_KEY.items()}
+        return {"enabled": True} | {
+            key: value
+            for key, value in asked.items()
+            if value not in ("", None, [], _DEFAULTS.get(key))
+            and frequency in _ONLY_WITH.get(key, {frequency})
+        }
+
+    def _tell(self, error: PolarisError) -> None:
+        """Put an error where the operator can mend it."""
+        name = FIELD_OF_KEY.get(error.field.removeprefix("repeat_config."), error.field)
+        if name == "repeat_config":
+            name = "repeats"
+        self.add_error(name if name in self.fields else None, error.issue)
+
+
+def _wall_time(schedule: CallSchedule) -> dict[str, Any]:
+    try:
+        wall = schedule.local(schedule.scheduled_time)
+    except OverflowError:  # the calendar ends before that clock gets there
+        wall = schedule.scheduled_time.astimezone(UTC).replace(tzinfo=None)
+    return {"scheduled_time": wall.replace(microsecond=0), "timezone": schedule.timezone}
+
+
+def _repetition(config: dict[str, Any] | None) -> dict[str, Any]:
+    if not config or not config.get("enabled"):
+        return {}
+    return {field: config[key] for key, field in FIELD_OF_KEY.items() if key in config}

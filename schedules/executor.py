@@ -1,0 +1,28 @@
+"""Where calls are dialled: APScheduler's thread pool, which tells how many places are free."""
+
+from typing import Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+
+
+class CallExecutor(ThreadPoolExecutor):
+    """A thread pool that wakes the scheduler as soon as one of its places is free again."""
+
+    ALIAS = "calls"
+
+    def __init__(self, places: int) -> None:
+        super().__init__(places)
+        self._places = places
+
+    def free_places(self) -> int:
+        """How many jobs can begin at once."""
+        with self._lock:
+            return self._places - sum(self._instances.values())
+
+    def _run_job_success(self, job_id: str, events: list[Any]) -> None:
+        super()._run_job_success(job_id, events)
+        self._scheduler.wakeup()
+
+    def _run_job_error(self, job_id: str, exc: BaseException, traceback: Any = None) -> None:
+        super()._run_job_error(job_id, exc, traceback)
+        self._scheduler.wakeup()

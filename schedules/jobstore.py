@@ -1,0 +1,107 @@
+"""APScheduler's view of our rows: its job store over armed occurrences.
+
+Rows are the truth and jobs are rebuilt from them, so nothing is pickled, every process sees what
+another one has armed, and a job that has been submitted stays in its row until it is dealt with.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+from apscheduler.job import Job
+from apscheduler.jobstores.base import BaseJobStore
+from django.conf import settings
+from django.db import connection
+
+from polaris.database import renew_connection
+from schedules.claims import claim_due, give_back
+from schedules.executor import CallExecutor
+from schedules.models import ActiveSchedule
+from schedules.pace import Pace
+from schedules.scheduler import OccurrenceTrigger
+
+# How soon a row that another process has armed is seen. What is in the store is woken for exactly.
+POLL = timedelta(milliseconds=250)
+
+
+class ArmedJobStore(BaseJobStore):
+    """Jobs are armed occurrences; handing out due ones claims them for this runner."""
+
+    def __init__(self, *, runner_id: str, executor: CallExecutor, pace: Pace) -> None:
+        super().__init__()
+        self._runner_id = runner_id
+        self._executor = executor
+        self._pace = pace
+
+    def get_due_jobs(self, now: datetime) -> list[Job]:
+        """Claims what is due: no more than the executor has free places, nor than the pace lets."""
+        renew_connection()
+        limit = min(self._executor.free_places(), self._pace.free())
+        if limit < 1:
+            return []
+        claimed = claim_due(
+            runner_id=self._runner_id, moment=now, limit=limit, lease=settings.SCHEDULER_LEASE
+        )
+        self._pace.take(len(claimed))
+        return [self._to_job(armed) for armed in claimed]
+
+    def get_next_run_time(self) -> datetime:
+        """When to look again: at the next due time, or at the next poll if that is earlier."""
+        now = datetime.now(UTC)
+        if not self._executor.free_places():
+            return now + POLL  # the executor wakes us when a place is free
+        due = ActiveSchedule.objects.free(now).earliest_execution()
+        if due is None:
+            return now + POLL
+        return min(max(due, self._pace.next_moment(now)), now + POLL)
+
+    def lookup_job(self, job_id: str) -> Job | None:
+        """The job of that id, if it is armed."""
+        armed = ActiveSchedule.objects.filter(job_id=job_id).select_related("schedule").first()
+        return self._to_job(armed) if armed else None
+
+    def get_all_jobs(self) -> list[Job]:
+        """Everything that is armed, paused ones last."""
+        rows = ActiveSchedule.objects.in_order().select_related("schedule")
+        return [self._to_job(armed) for armed in rows.iterator(chunk_size=1000)]
+
+    def add_job(self, job: Job) -> NoReturn:
+        """Refused: a call is armed with its schedule, by schedules.services."""
+        raise NotImplementedError("calls are scheduled through schedules.services")
+
+    def update_job(self, job: Job) -> None:
+        """Nothing: the row of a submitted job moves on when its occurrence is dealt with."""
+
+    def remove_job(self, job_id: str) -> None:
+        """Nothing: APScheduler drops a job when it is submitted, we when it is dealt with."""
+
+    def remove_all_jobs(self) -> NoReturn:
+        """Refused: schedules are cancelled one by one, through schedules.services."""
+        raise NotImplementedError("schedules are cancelled through schedules.services")
+
+    def shutdown(self) -> None:
+        """Give back what was claimed and not begun."""
+        give_back(runner_id=self._runner_id)
+        connection.close()
+
+    def _to_job(self, armed: ActiveSchedule) -> Job:
+        job = Job.__new__(Job)
+        job.__setstate__(self._state(armed))
+        job._scheduler = self._scheduler
+        job._jobstore_alias = self._alias
+        return job
+
+    def _state(self, armed: ActiveSchedule) -> dict[str, Any]:
+        return {
+            "id": armed.job_id,
+            "name": f"call of {armed.schedule_id}",
+            "func": settings.SCHEDULER_JOB,
+            "trigger": OccurrenceTrigger(armed.occurrence, settings.SCHEDULER_LEASE),
+            "executor": CallExecutor.ALIAS,
+            "args": (armed.pk, armed.lease),
+            "kwargs": {},
+            # Lateness is judged where it can be written down: by the job itself.
+            "misfire_grace_time": None,
+            "coalesce": True,
+            "max_instances": settings.SCHEDULER_MAX_INSTANCES,
+            "next_run_time": armed.next_execution,
+        }

@@ -1,0 +1,44 @@
+"""`manage.py runapscheduler`: dials what is due until it is told to stop."""
+
+import logging
+import signal
+import threading
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import connections
+from django.utils.module_loading import import_string
+
+from schedules import runner
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Runs the scheduler: dials what is due. Ctrl-C or SIGTERM ends it in good order."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until SIGINT or SIGTERM; finish the calls in hand, give back the rest."""
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        import_string(settings.SCHEDULER_PREFLIGHT)()
+        _keep_connections()
+        me = runner.register()
+        scheduler = runner.build_scheduler(me.pk)
+        scheduler.start()
+        logger.info("runner %s dials what is due", me.pk)
+        try:
+            stop.wait()
+        finally:
+            logger.info("runner %s stops: it finishes the calls in hand", me.pk)
+            scheduler.shutdown(wait=True)
+            runner.sign_off(me.pk)
+            logger.info("runner %s has stopped", me.pk)
+
+
+def _keep_connections() -> None:
+    """A runner's threads live long: each keeps its database connection between jobs."""
+    for alias in connections:
+        connections.settings[alias]["CONN_MAX_AGE"] = 300

@@ -1,0 +1,239 @@
+"""When we should call: schedules, their armed next occurrences, and the runners that dial."""
+
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.timezone import now
+
+from polaris.errors import ScheduleNotFound
+from polaris.ids import ID_MAX_LENGTH, new_id
+from schedules.localtime import load_zone, to_wall
+from schedules.recurrence import Rule
+from schedules.repeat_config import parse_repeat_config
+from schedules.states import ArmedStatus, ScheduleStatus
+
+
+class CallType(models.TextChoices):
+    """Who calls whom; a schedule is always outbound."""
+
+    OUTBOUND = "outbound", "outbound"
+    INBOUND = "inbound", "inbound"
+
+
+class CallScheduleQuerySet(models.QuerySet["CallSchedule"]):
+    """Reads of schedules."""
+
+    def named(self, schedule_id: str) -> "CallSchedule":
+        """The schedule of that id. Raises ScheduleNotFound."""
+        schedule = self.filter(pk=schedule_id).first()
+        if schedule is None:
+            raise ScheduleNotFound(f"There is no schedule {schedule_id!r}.")
+        return schedule
+
+    def with_next_execution(self) -> Self:
+        """Adds `next_execution`: when the next call is due, None where none is armed."""
+        armed = ActiveSchedule.objects.filter(schedule=models.OuterRef("pk"))
+        earliest = armed.exclude(next_execution=None).order_by("next_execution")
+        return self.annotate(next_execution=models.Subquery(earliest.values("next_execution")[:1]))
+
+
+class CallSchedule(models.Model):
+    """Whom to call, when, and by what rule to call again."""
+
+    Status = ScheduleStatus
+
+    id = models.CharField(
+        primary_key=True,
+        max_length=ID_MAX_LENGTH,
+        default=partial(new_id, "schedule"),
+        editable=False,
+    )
+    created_by = models.CharField(max_length=64, editable=False)
+    user_profile_id = models.CharField(max_length=128, blank=True, default="")
+    agent_instance_id = models.CharField(max_length=128, blank=True, default="")
+    phone = models.CharField(max_length=16, help_text="E.164, such as +15005550006")
+    scheduled_time = models.DateTimeField(help_text="The first call; repetitions count from it")
+    timezone = models.CharField(
+        max_length=64, help_text="IANA zone whose wall clock the repetitions keep"
+    )
+    status = models.CharField(
+        max_length=16,
+        choices=ScheduleStatus,
+        default=ScheduleStatus.CREATED,
+        editable=False,
+    )
+    status_reason = models.TextField(
+        blank=True, default="", editable=False, help_text="Why it is in this state, in words"
+    )
+    call_type = models.CharField(
+        max_length=16, choices=CallType, default=CallType.OUTBOUND, editable=False
+    )
+    description = models.TextField(blank=True, default="")
+    notes = models.TextField(blank=True, default="")
+    repeat_config = models.JSONField(null=True, blank=True, default=None)
+    call_id = models.CharField(
+        max_length=64, blank=True, default="", editable=False, help_text="The latest call's SID"
+    )
+    duration = models.PositiveIntegerField(
+        null=True, editable=False, help_text="Seconds the latest call was talked"
+    )
+    created_at = models.DateTimeField(default=now, editable=False)
+    last_updated = models.DateTimeField(default=now, editable=False)
+
+    objects = CallScheduleQuerySet.as_manager()
+
+    class Meta:
+        db_table = "call_schedules"
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="schedule_newest"),
+            models.Index(fields=["created_by", "-created_at"], name="schedule_owner"),
+            models.Index(fields=["status", "scheduled_time"], name="schedule_status_time"),
+            models.Index(fields=["user_profile_id"], name="schedule_profile"),
+            models.Index(fields=["agent_instance_id"], name="schedule_agent"),
+            models.Index(fields=["phone"], name="schedule_phone"),
+        ]
+
+    def __str__(self) -> str:
+        return self.description or self.id
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone whose wall clock the schedule keeps."""
+        return load_zone(self.timezone)
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule of repetition; None for a one-time call."""
+        return parse_repeat_config(self.repeat_config, anchor=self.scheduled_time, zone=self.zone)
+
+    @property
+    def is_recurring(self) -> bool:
+        """Whether it may call more than once."""
+        return bool(self.repeat_config and self.repeat_config.get("enabled"))
+
+    def local(self, moment: datetime) -> datetime:
+        """`moment` on the schedule's wall clock, naive."""
+        return to_wall(moment, self.zone)
+
+
+class ActiveScheduleQuerySet(models.QuerySet["ActiveSchedule"]):
+    """Reads of armed occurrences."""
+
+    def due(self, moment: datetime) -> Self:
+        """Occurrences whose time has come and that no live runner holds."""
+        return self.filter(next_execution__lte=moment).free(moment)
+
+    def free(self, moment: datetime) -> Self:
+        """Occurrences that no live runner holds: never claimed, or the lease has run out."""
+        return self.filter(Q(leased_until=None) | Q(leased_until__lt=moment))
+
+    def earliest_execution(self) -> datetime | None:
+        """When the first of them is due; None where none is armed."""
+        first = self.exclude(next_execution=None).order_by("next_execution")
+        return first.values_list("next_execution", flat=True).first()
+
+    def in_order(self) -> Self:
+        """By due time; paused ones last."""
+        return self.order_by(F("next_execution").asc(nulls_last=True), "id")
+
+
+class ActiveSchedule(models.Model):
+    """The armed next occurrence of a schedule: the row that the job store reads."""
+
+    Status = ArmedStatus
+
+    class Origin(models.TextChoices):
+        """Why it was armed."""
+
+        RULE = "rule", "by its schedule"
+        OPERATOR = "operator", "call now"
+
+    id = models.CharField(
+        primary_key=True,
+        max_length=ID_MAX_LENGTH,
+        default=partial(new_id, "active"),
+        editable=False,
+    )
+    schedule = models.ForeignKey(CallSchedule, on_delete=models.CASCADE, related_name="armed")
+    job_id = models.CharField(
+        max_length=ID_MAX_LENGTH, unique=True, default=partial(new_id, "job"), editable=False
+    )
+    next_execution = models.DateTimeField(null=True, help_text="When to dial; none while paused")
+    status = models.CharField(
+        max_length=16, choices=ArmedStatus, default=ArmedStatus.SCHEDULED, editable=False
+    )
+    occurrence = models.DateTimeField(help_text="The nominal time that this call stands for")
+    attempt = models.PositiveSmallIntegerField(default=1)
+    origin = models.CharField(max_length=16, choices=Origin, default=Origin.RULE)
+    leased_until = models.DateTimeField(null=True, editable=False)
+    lease = models.CharField(
+        max_length=ID_MAX_LENGTH, blank=True, default="", editable=False, help_text="The claim"
+    )
+    runner_id = models.CharField(max_length=ID_MAX_LENGTH, blank=True, default="", editable=False)
+    created_at = models.DateTimeField(default=now, editable=False)
+    last_updated = models.DateTimeField(default=now, editable=False)
+
+    objects = ActiveScheduleQuerySet.as_manager()
+
+    class Meta:
+        db_table = "active_schedules"
+        ordering = ["next_execution", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["schedule", "occurrence", "attempt"], name="active_once_per_attempt"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["next_execution", "id"], name="active_due"),
+            models.Index(fields=["lease"], name="active_lease"),
+        ]
+
+    def __str__(self) -> str:
+        return self.job_id
+
+
+class RunnerQuerySet(models.QuerySet["Runner"]):
+    """Reads of runners."""
+
+    def alive(self, moment: datetime | None = None) -> Self:
+        """Runners that have been heard of lately and have not said good-bye."""
+        since = (moment or now()) - Runner.SILENCE
+        return self.filter(stopped_at=None, last_seen_at__gte=since)
+
+
+class Runner(models.Model):
+    """A `runapscheduler` process, as it tells of itself."""
+
+    HEARTBEAT = timedelta(seconds=5)
+    SILENCE = timedelta(seconds=20)
+
+    id = models.CharField(
+        primary_key=True,
+        max_length=ID_MAX_LENGTH,
+        default=partial(new_id, "runner"),
+        editable=False,
+    )
+    host = models.CharField(max_length=255)
+    process_id = models.PositiveIntegerField()
+    started_at = models.DateTimeField(default=now)
+    last_seen_at = models.DateTimeField(default=now)
+    stopped_at = models.DateTimeField(null=True)
+
+    objects = RunnerQuerySet.as_manager()
+
+    class Meta:
+        db_table = "runners"
+        ordering = ["-last_seen_at"]
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.process_id}"
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has been heard of lately and has not said good-bye."""
+        return self.stopped_at is None and now() - self.last_seen_at < self.SILENCE

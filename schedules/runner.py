@@ -1,0 +1,139 @@
+"""A runner: the APScheduler process that dials what is due."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.util import ref_to_obj
+from django.conf import settings
+from django.utils import timezone
+from django_apscheduler.models import DjangoJob
+
+from polaris.database import renew_connection
+from schedules.executor import CallExecutor
+from schedules.housekeeping_store import HousekeepingStore
+from schedules.jobstore import ArmedJobStore
+from schedules.models import Runner
+from schedules.pace import Pace
+from schedules.scheduler import CallScheduler
+
+logger = logging.getLogger(__name__)
+
+_COMPANIONS = "companions"  # jobs of this process alone, kept in memory
+_COMPANION_SECONDS = 1
+
+
+def build_scheduler(runner_id: str) -> CallScheduler:
+    """The scheduler of a runner: calls from our rows, housekeeping from django-apscheduler's."""
+    executor = CallExecutor(settings.SCHEDULER_WORKERS)
+    calls = ArmedJobStore(
+        runner_id=runner_id, executor=executor, pace=Pace(settings.CALLS_PER_SECOND)
+    )
+    scheduler = CallScheduler(
+        timezone=settings.SCHEDULER_TIMEZONE,
+        jobstores={
+            CallExecutor.ALIAS: calls,
+            HousekeepingStore.ALIAS: HousekeepingStore(),
+            _COMPANIONS: MemoryJobStore(),
+        },
+        executors={
+            CallExecutor.ALIAS: executor,
+            HousekeepingStore.ALIAS: ThreadPoolExecutor(1),
+            _COMPANIONS: ThreadPoolExecutor(2),
+        },
+        job_defaults={
+            "coalesce": True,
+            "max_instances": settings.SCHEDULER_MAX_INSTANCES,
+            "misfire_grace_time": settings.SCHEDULER_MISFIRE_GRACE_TIME,
+        },
+        jobstore_retry_interval=1,
+    )
+    scheduler.add_listener(_log_execution, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
+    _add_housekeeping(scheduler)
+    _add_companions(scheduler, runner_id)
+    return scheduler
+
+
+def register() -> Runner:
+    """Write down that this process runs."""
+    return Runner.objects.create(host=socket.gethostname()[:255], process_id=os.getpid())
+
+
+def sign_off(runner_id: str) -> None:
+    """Write down that this process has ended in good order."""
+    Runner.objects.filter(pk=runner_id).update(stopped_at=timezone.now())
+
+
+def beat(runner_id: str) -> None:
+    """Write down that this process still runs."""
+    renew_connection()
+    Runner.objects.filter(pk=runner_id).update(last_seen_at=timezone.now())
+    renew_connection()
+
+
+def _add_housekeeping(scheduler: CallScheduler) -> None:
+    DjangoJob.objects.exclude(pk__in=settings.HOUSEKEEPING).delete()
+    waiting = dict(DjangoJob.objects.values_list("pk", "next_run_time"))
+    for name, task in settings.HOUSEKEEPING.items():
+        # A job that waits already keeps its time: starts and restarts neither hurry nor delay it.
+        known = {"next_run_time": waiting[name]} if waiting.get(name) else {}
+        scheduler.add_job(
+            task["job"],
+            IntervalTrigger(seconds=int(task["every"].total_seconds()), timezone=UTC),
+            id=name,
+            name=name,
+            jobstore=HousekeepingStore.ALIAS,
+            executor=HousekeepingStore.ALIAS,
+            max_instances=1,
+            replace_existing=True,
+            **known,
+        )
+
+
+def _add_companions(scheduler: CallScheduler, runner_id: str) -> None:
+    _add_companion(scheduler, beat, Runner.HEARTBEAT.total_seconds(), args=[runner_id])
+    for job in settings.COMPANION_JOBS.values():
+        _add_companion(scheduler, job, _COMPANION_SECONDS)
+
+
+def _add_companion(scheduler: CallScheduler, job: Any, seconds: float, **more: Any) -> None:
+    scheduler.add_job(
+        _unless_it_runs(ref_to_obj(job) if isinstance(job, str) else job),
+        IntervalTrigger(seconds=seconds, timezone=UTC),
+        next_run_time=datetime.now(UTC),
+        jobstore=_COMPANIONS,
+        executor=_COMPANIONS,
+        max_instances=2,
+        misfire_grace_time=None,
+        **more,
+    )
+
+
+def _unless_it_runs(job: Callable[..., object]) -> Callable[..., None]:
+    """Passes over a turn in silence where the last one still runs; APScheduler would warn."""
+    running = threading.Lock()
+
+    def run(*args: Any) -> None:
+        if running.acquire(blocking=False):
+            try:
+                job(*args)
+            finally:
+                running.release()
+
+    return run
+
+
+def _log_execution(event: Any) -> None:
+    if event.code == EVENT_JOB_ERROR:
+        # The traceback names what failed; APScheduler's own logger has printed it already.
+        logger.error("job %s of %s failed: %r", event.job_id, event.jobstore, event.exception)
+    elif event.jobstore != _COMPANIONS:
+        logger.info("job %s of %s executed", event.job_id, event.jobstore)

@@ -1,0 +1,219 @@
+"""Everything that changes a schedule. Views, the admin and commands call these and decide nothing.
+
+Rows are always written in the order armed occurrences, schedule; the runner writes them in the
+same order, so that two writers wait for each other and never form a circle.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from polaris.database import atomic
+from polaris.errors import IllegalTransition, ScheduleNotFound
+from polaris.events import publish
+from polaris.masking import mask_phone
+from polaris.moments import show_utc
+from polaris.states import move
+from schedules import arming
+from schedules.models import ActiveSchedule, CallSchedule
+from schedules.planning import Plan
+from schedules.states import DELETABLE, EDITABLE, FINAL, TRANSITIONS, ScheduleStatus
+
+
+def create_schedule(
+    *,
+    plan: Plan,
+    created_by: str,
+    user_profile_id: str = "",
+    agent_instance_id: str = "",
+    description: str = "",
+    notes: str = "",
+) -> CallSchedule:
+    """Write a schedule and arm its first call, in one transaction."""
+    with atomic():
+        schedule = CallSchedule.objects.create(
+            created_by=created_by,
+            user_profile_id=user_profile_id,
+            agent_instance_id=agent_instance_id,
+            description=description,
+            notes=notes,
+            status=ScheduleStatus.SCHEDULED,
+            phone=plan.phone,
+            scheduled_time=plan.scheduled_time,
+            timezone=plan.timezone,
+            repeat_config=plan.repeat_config,
+        )
+        arming.arm(schedule, occurrence=plan.first)
+        announce("schedule.created", schedule)
+    return schedule
+
+
+def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> CallSchedule:
+    """Give a schedule a new plan and new texts (description, notes, the two ids).
+
+    What is armed moves only where the time, the zone or the rule has changed. Raises
+    IllegalTransition where a call is being placed, the schedule is over, or somebody else has
+    changed it since `schedule` was read."""
+    times = {
+        "scheduled_time": plan.scheduled_time,
+        "timezone": plan.timezone,
+        "repeat_config": plan.repeat_config,
+    }
+    is_moved = any(getattr(schedule, name) != value for name, value in times.items())
+    with atomic():
+        if is_moved:
+            _lock_armed(schedule)
+        _require(
+            CallSchedule.objects.filter(
+                pk=schedule.pk, status__in=EDITABLE, last_updated=schedule.last_updated
+            ).update(phone=plan.phone, last_updated=timezone.now(), **times, **texts),
+            schedule,
+            "changed",
+        )
+        schedule.refresh_from_db()
+        if is_moved:
+            arming.arm(schedule, occurrence=plan.first)
+            if schedule.status == ScheduleStatus.PAUSED:
+                arming.suspend(schedule)
+        announce("schedule.changed", schedule)
+    return schedule
+
+
+def pause(schedule: CallSchedule) -> CallSchedule:
+    """Stop dialling until resumed; a call already placed goes on.
+
+    Raises IllegalTransition where the schedule is final or its only call is being placed."""
+    with atomic():
+        arming.suspend(schedule)
+        _move(schedule, ScheduleStatus.PAUSED, "paused", sources=_pausable(schedule))
+        announce("schedule.paused", schedule)
+    return schedule
+
+
+def resume(schedule: CallSchedule) -> CallSchedule:
+    """Arm the next call after a pause. Occurrences that fell into the pause are not dialled.
+
+    Raises IllegalTransition where it is not paused, or where its only time has passed."""
+    with atomic():
+        _lock_armed(schedule)
+        _move(schedule, ScheduleStatus.SCHEDULED, "resumed", sources={ScheduleStatus.PAUSED})
+        following = arming.upcoming(schedule, after=_resumed_from(schedule))
+        if following is None:
+            raise IllegalTransition(
+                "Its last time passed while it was paused: give it a new scheduled_time, then "
+                "resume it, or cancel it."
+            )
+        arming.arm(schedule, occurrence=following)
+        announce("schedule.resumed", schedule)
+    return schedule
+
+
+def cancel(schedule: CallSchedule) -> CallSchedule:
+    """No further call, for good; a call already placed goes on.
+
+    Raises IllegalTransition where the schedule is final."""
+    with atomic():
+        arming.disarm(schedule)
+        cancellable = TRANSITIONS.sources(ScheduleStatus.CANCELLED)
+        _move(schedule, ScheduleStatus.CANCELLED, "cancelled", sources=cancellable)
+        announce("schedule.cancelled", schedule)
+    return schedule
+
+
+def delete_schedule(schedule: CallSchedule) -> None:
+    """Remove a schedule and what it had armed; the logs of its calls stay.
+
+    Raises IllegalTransition while a call is being placed or talked."""
+    with atomic():
+        arming.disarm(schedule)
+        schedule.refresh_from_db(fields=["status"])
+        deleted, _ = CallSchedule.objects.filter(pk=schedule.pk, status__in=DELETABLE).delete()
+        _require(deleted, schedule, "deleted")
+        if schedule.status not in FINAL:
+            announce("schedule.cancelled", schedule)
+
+
+def call_now(schedule: CallSchedule) -> CallSchedule:
+    """Dial at once. A one-time call is brought forward; a recurring one gets an extra call.
+
+    Raises IllegalTransition unless the schedule is scheduled and no such call waits already."""
+    moment = timezone.now()
+    with atomic():
+        _lock_armed(schedule)
+        schedule.refresh_from_db()
+        waiting = ActiveSchedule.objects.filter(
+            schedule=schedule, origin=ActiveSchedule.Origin.OPERATOR
+        )
+        if schedule.status != ScheduleStatus.SCHEDULED or waiting.exists():
+            raise _not_allowed(schedule, "called now")
+        if schedule.is_recurring:
+            ActiveSchedule.objects.create(
+                schedule=schedule,
+                origin=ActiveSchedule.Origin.OPERATOR,
+                occurrence=moment,
+                next_execution=moment,
+            )
+        else:
+            arming.arm(schedule, occurrence=moment)
+        announce("schedule.changed", schedule)
+    return schedule
+
+
+def announce(name: str, schedule: CallSchedule, **more: Any) -> None:
+    """Publish an event of `schedule`; its number goes masked."""
+    publish(
+        name,
+        schedule_id=schedule.pk,
+        status=str(schedule.status),
+        description=schedule.description,
+        phone=mask_phone(schedule.phone),
+        user_profile_id=schedule.user_profile_id,
+        agent_instance_id=schedule.agent_instance_id,
+        scheduled_time=show_utc(schedule.scheduled_time),
+        **more,
+    )
+
+
+def _lock_armed(schedule: CallSchedule) -> None:
+    """Wait for a runner that is writing these rows; from here on none can begin."""
+    ActiveSchedule.objects.filter(schedule=schedule).update(last_updated=timezone.now())
+
+
+def _pausable(schedule: CallSchedule) -> Collection[str]:
+    """Nothing is left to pause of a one-time schedule whose call is being placed."""
+    sources = TRANSITIONS.sources(ScheduleStatus.PAUSED)
+    return sources if schedule.is_recurring else sources - {ScheduleStatus.RUNNING}
+
+
+def _resumed_from(schedule: CallSchedule) -> datetime:
+    """A one-time call whose time passed within the grace time is still made."""
+    grace = 0 if schedule.is_recurring else settings.SCHEDULER_MISFIRE_GRACE_TIME
+    return timezone.now() - timedelta(seconds=grace)
+
+
+def _move(
+    schedule: CallSchedule, to: ScheduleStatus, verb: str, *, sources: Collection[str]
+) -> None:
+    rows = CallSchedule.objects.filter(pk=schedule.pk)
+    moved = move(rows, to=to, sources=sources, status_reason="")
+    _require(moved, schedule, verb)
+    schedule.refresh_from_db()
+
+
+def _require(changed: int, schedule: CallSchedule, verb: str) -> None:
+    if not changed:
+        raise _not_allowed(schedule, verb)
+
+
+def _not_allowed(schedule: CallSchedule, verb: str) -> Exception:
+    status = CallSchedule.objects.filter(pk=schedule.pk).values_list("status", flat=True).first()
+    if status is None:
+        return ScheduleNotFound(f"There is no schedule {schedule.pk!r}.")
+    if status in {ScheduleStatus.PENDING, ScheduleStatus.RUNNING}:
+        return IllegalTransition(f"A schedule whose call is being placed cannot be {verb}.")
+    if verb == "changed" and status in EDITABLE:
+        return IllegalTransition("Somebody else has changed it meanwhile: read it again first.")
+    return IllegalTransition(f"A {ScheduleStatus(status).label} schedule cannot be {verb}.")

@@ -1,0 +1,108 @@
+"""Claims: what is due is held by one runner at a time, and by none for ever."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from schedules.claims import claim_due, give_back
+from schedules.models import ActiveSchedule, CallSchedule
+from schedules.states import ScheduleStatus
+from schedules.tests.factories import ActiveScheduleFactory
+
+LEASE = timedelta(seconds=60)
+
+
+def claim(runner="runner_a", limit=100, moment=None):
+    return claim_due(runner_id=runner, moment=moment or timezone.now(), limit=limit, lease=LEASE)
+
+
+def due(count=1, ago=1, **fields):
+    moment = timezone.now() - timedelta(seconds=ago)
+    return [ActiveScheduleFactory(occurrence=moment, **fields) for _ in range(count)]
+
+
+@pytest.mark.django_db
+def test_what_is_due_is_claimed_earliest_first():
+    (late,) = due(ago=1)
+    (early,) = due(ago=9)
+    ActiveScheduleFactory()  # in an hour
+
+    claimed = claim()
+
+    assert [armed.pk for armed in claimed] == [early.pk, late.pk]
+    assert {armed.status for armed in claimed} == {ActiveSchedule.Status.PENDING}
+    assert all(armed.lease for armed in claimed)
+    assert set(CallSchedule.objects.values_list("status", flat=True)) == {"pending", "scheduled"}
+
+
+@pytest.mark.django_db
+def test_no_more_is_claimed_than_asked_for():
+    due(5)
+
+    assert len(claim(limit=3)) == 3
+    assert len(claim(limit=3)) == 2
+
+
+@pytest.mark.django_db
+def test_a_paused_call_is_never_due():
+    due(status=ActiveSchedule.Status.PAUSED, next_execution=None)
+
+    assert claim() == []
+
+
+@pytest.mark.django_db
+def test_a_claim_is_taken_over_when_its_lease_has_run_out():
+    due()
+    now = timezone.now()
+    claim("runner_a", moment=now)
+
+    held = claim("runner_b", moment=now + LEASE - timedelta(seconds=1))
+    taken_over = claim("runner_b", moment=now + LEASE + timedelta(seconds=1))
+
+    assert held == []
+    assert [armed.runner_id for armed in taken_over] == ["runner_b"]
+
+
+@pytest.mark.django_db
+def test_a_stopping_runner_gives_back_what_it_has_not_begun():
+    begun, waiting, foreign = due(3)
+    claim("runner_a")
+    ActiveSchedule.objects.filter(pk=begun.pk).update(status=ActiveSchedule.Status.RUNNING)
+    ActiveSchedule.objects.filter(pk=foreign.pk).update(runner_id="runner_b")
+
+    returned = give_back(runner_id="runner_a")
+
+    assert returned == 1
+    assert [armed.pk for armed in claim("runner_c")] == [waiting.pk]
+    waiting.schedule.refresh_from_db()
+    assert waiting.schedule.status == ScheduleStatus.PENDING  # of runner_c now
+
+
+@pytest.mark.django_db(transaction=True)
+def test_runners_that_claim_at_once_share_and_never_overlap():
+    due(60)
+    claimed: list[str] = []
+    errors: list[Exception] = []
+    begin = threading.Barrier(4)
+
+    def run(runner: str) -> None:
+        try:
+            begin.wait()
+            while found := claim(runner, limit=4):
+                claimed.extend(armed.pk for armed in found)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(f"runner_{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert not errors
+    assert len(claimed) == len(set(claimed)) == 60

@@ -1,0 +1,201 @@
+"""APScheduler's view of our rows, driven by a real scheduler."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from apscheduler.triggers.date import DateTrigger
+from django.db import connection
+from django.utils import timezone
+
+from polaris.tests.stack import wait_until
+from schedules.executor import CallExecutor
+from schedules.housekeeping_store import HousekeepingStore
+from schedules.jobstore import POLL, ArmedJobStore
+from schedules.models import ActiveSchedule
+from schedules.pace import Pace
+from schedules.scheduler import CallScheduler
+from schedules.tests.factories import ActiveScheduleFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ran: list[tuple[str, str]] = []
+hold = threading.Event()
+
+
+def note(armed_id: str, lease: str) -> None:
+    """Stands for the job that dials."""
+    ran.append((armed_id, lease))
+    ActiveSchedule.objects.filter(pk=armed_id, lease=lease).delete()
+    connection.close()
+
+
+def wait_for_hold(armed_id: str, lease: str) -> None:
+    """A job that takes long."""
+    ran.append((armed_id, lease))
+    hold.wait(30)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_ran():
+    ran.clear()
+    hold.clear()
+    yield
+    hold.set()
+
+
+@pytest.fixture
+def scheduler(settings):
+    settings.SCHEDULER_JOB = "schedules.tests.test_jobstore:note"
+    executor = CallExecutor(2)
+    store = ArmedJobStore(runner_id="runner_a", executor=executor, pace=Pace(0))
+    scheduler = CallScheduler(
+        timezone=UTC,
+        jobstores={CallExecutor.ALIAS: store},
+        executors={CallExecutor.ALIAS: executor},
+        jobstore_retry_interval=0.1,
+    )
+    yield scheduler
+    hold.set()
+    if scheduler.running:
+        scheduler.shutdown()
+
+
+def due(**fields) -> ActiveSchedule:
+    moment = timezone.now() - timedelta(seconds=1)
+    return ActiveScheduleFactory(occurrence=moment, **fields)
+
+
+def test_what_is_due_is_run_and_what_is_not_waits(scheduler):
+    armed = due()
+    later = ActiveScheduleFactory()
+
+    scheduler.start()
+
+    wait_until(lambda: ran, what="the due job has run")
+    assert [armed_id for armed_id, _ in ran] == [armed.pk]
+    assert ActiveSchedule.objects.get() == later
+
+
+def test_what_another_process_arms_is_seen_without_a_restart(scheduler):
+    scheduler.start()
+
+    armed = due()
+
+    wait_until(lambda: ran, what="the new job has run")
+    assert ran[0][0] == armed.pk
+
+
+def test_a_submitted_job_stays_in_its_row(scheduler, settings):
+    settings.SCHEDULER_JOB = "schedules.tests.test_jobstore:wait_for_hold"
+    armed = due()
+
+    scheduler.start()
+
+    wait_until(lambda: ran, what="the job has begun")
+    row = ActiveSchedule.objects.get()
+    assert row.pk == armed.pk
+    assert row.leased_until > timezone.now()
+
+
+def test_no_more_is_claimed_than_places_are_free(scheduler, settings):
+    settings.SCHEDULER_JOB = "schedules.tests.test_jobstore:wait_for_hold"
+    for _ in range(5):
+        due()
+
+    scheduler.start()
+
+    wait_until(lambda: len(ran) == 2, what="both places are taken")
+    wait_until(lambda: scheduler.get_jobs(), what="the scheduler looks again")
+    assert ActiveSchedule.objects.exclude(lease="").count() == 2
+
+    hold.set()
+    wait_until(lambda: len(ran) == 5, what="the others get their places")
+
+
+def test_stopping_waits_for_what_has_begun(scheduler, settings):
+    settings.SCHEDULER_JOB = "schedules.tests.test_jobstore:wait_for_hold"
+    due()
+    scheduler.start()
+    wait_until(lambda: ran, what="the job has begun")
+
+    threading.Timer(0.2, hold.set).start()
+    scheduler.shutdown(wait=True)
+
+    assert hold.is_set()
+
+
+def test_jobs_are_read_from_rows_paused_ones_last(scheduler):
+    paused = ActiveScheduleFactory(next_execution=None, status=ActiveSchedule.Status.PAUSED)
+    armed = ActiveScheduleFactory()
+    scheduler.start()
+
+    jobs = scheduler.get_jobs()
+
+    assert [job.id for job in jobs] == [armed.job_id, paused.job_id]
+    assert [job.next_run_time for job in jobs] == [armed.next_execution, None]
+    assert scheduler.get_job(armed.job_id).args == (armed.pk, "")
+    assert scheduler.get_job("job_of_nobody") is None
+
+
+def test_jobs_cannot_be_added_or_removed_behind_the_services(scheduler):
+    armed = ActiveScheduleFactory()
+    scheduler.start()
+
+    with pytest.raises(NotImplementedError):
+        scheduler.add_job(tidy, DateTrigger(), jobstore=CallExecutor.ALIAS)
+    with pytest.raises(NotImplementedError):
+        scheduler.remove_all_jobs()
+    scheduler.remove_job(armed.job_id)
+
+    assert ActiveSchedule.objects.count() == 1
+
+
+def test_a_due_time_wakes_the_scheduler_exactly_and_otherwise_it_polls():
+    executor = CallExecutor(2)
+    CallScheduler(executors={CallExecutor.ALIAS: executor}).start()
+    store = ArmedJobStore(runner_id="runner_a", executor=executor, pace=Pace(0))
+    moment = timezone.now() + timedelta(milliseconds=100)
+
+    before = datetime.now(UTC)
+    idle = store.get_next_run_time()
+    ActiveScheduleFactory(occurrence=moment)
+
+    assert before + POLL <= idle
+    assert store.get_next_run_time() == ActiveSchedule.objects.get().next_execution
+    executor._scheduler.shutdown()
+
+
+def test_housekeeping_hears_its_own_jobs_only_and_runs_once_among_runners():
+    from django_apscheduler.models import DjangoJob, DjangoJobExecution  # noqa: PLC0415
+
+    schedulers = []
+    for _ in range(2):
+        scheduler = CallScheduler(timezone=UTC, jobstores={"housekeeping": HousekeepingStore()})
+        scheduler.add_jobstore("memory", "others")
+        scheduler.start()
+        schedulers.append(scheduler)
+    moment = datetime.now(UTC) + timedelta(seconds=1)
+    schedulers[0].add_job(
+        tidy, "interval", seconds=3600, start_date=moment, id="tidy", jobstore="housekeeping"
+    )
+    schedulers[0].add_job(tidy, id="foreign", jobstore="others")
+    schedulers[1].wakeup()
+
+    wait_until(lambda: ran.count(("tidy", "")) == 2, what="both jobs have run")
+    done = DjangoJobExecution.objects.filter(status=DjangoJobExecution.SUCCESS)
+    wait_until(done.exists, what="its history is written")
+    wait_until(
+        lambda: DjangoJob.objects.get().next_run_time > datetime.now(UTC) + timedelta(minutes=1),
+        what="it is planned again",
+    )
+    for scheduler in schedulers:
+        scheduler.shutdown()
+
+    assert ran.count(("tidy", "")) == 2
+    assert [execution.job_id for execution in DjangoJobExecution.objects.all()] == ["tidy"]
+
+
+def tidy() -> None:
+    """Stands for a housekeeping job."""
+    ran.append(("tidy", ""))

@@ -1,0 +1,161 @@
+"""The API of schedules. Views translate; schedules.services decides."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, viewsets
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from polaris.access import owner_id, visible_to
+from polaris.errors import IllegalTransition
+from polaris.moments import show_utc
+from schedules import services
+from schedules.filters import ActiveScheduleFilterSet, ScheduleFilterSet
+from schedules.models import ActiveSchedule, CallSchedule
+from schedules.planning import Plan, make_plan
+from schedules.serializers import (
+    ActiveScheduleSerializer,
+    ScheduleAnswer,
+    ScheduleInput,
+    ScheduleSerializer,
+)
+from schedules.states import EDITABLE, ScheduleStatus
+
+_TEXTS = ("description", "notes", "user_profile_id", "agent_instance_id")
+_PLANNED = ("phone", "scheduled_time", "timezone", "repeat_config")
+
+
+class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedule]):
+    """Whom to call, and when."""
+
+    serializer_class = ScheduleSerializer
+    filterset_class = ScheduleFilterSet
+    ordering_fields = ("scheduled_time", "created_at", "last_updated", "status")
+    queryset = CallSchedule.objects.none()
+    lookup_url_kwarg = "schedule_id"  # OPTIONS looks a PUT's schedule up by it
+
+    def get_queryset(self) -> QuerySet[CallSchedule]:
+        """The schedules that exist for this user."""
+        return visible_to(self.request.user, CallSchedule.objects.with_next_execution())
+
+    @extend_schema(request=ScheduleInput, responses={200: ScheduleAnswer})
+    def create(self, request: Request) -> Response:
+        """Schedule a call, or a series of calls."""
+        asked = _read(request)
+        schedule = services.create_schedule(
+            plan=_plan(asked), created_by=owner_id(request.user), **_texts(asked)
+        )
+        return self._answer(schedule.pk, "Call scheduled successfully")
+
+    @extend_schema(responses={200: ScheduleSerializer})
+    def retrieve(self, request: Request, schedule_id: str) -> Response:
+        """One schedule."""
+        return Response(ScheduleSerializer(self._named(schedule_id)).data)
+
+    @extend_schema(request=ScheduleInput, responses={200: ScheduleAnswer})
+    def update(self, request: Request, schedule_id: str) -> Response:
+        """Replace a schedule; what is not sent gets its default."""
+        return self._change(self._named(schedule_id), _read(request))
+
+    @extend_schema(request=ScheduleInput(partial=True), responses={200: ScheduleAnswer})
+    def partial_update(self, request: Request, schedule_id: str) -> Response:
+        """Change what is sent and keep the rest."""
+        schedule = self._named(schedule_id)
+        kept = {name: getattr(schedule, name) for name in _PLANNED}
+        return self._change(schedule, kept | _read(request, partial=True))
+
+    @extend_schema(responses={200: ScheduleAnswer})
+    def destroy(self, request: Request, schedule_id: str) -> Response:
+        """Remove a schedule; the logs of its calls stay."""
+        services.delete_schedule(self._named(schedule_id))
+        return _answer(schedule_id, "Schedule deleted successfully", None)
+
+    @extend_schema(request=None, responses={200: ScheduleAnswer})
+    def pause(self, request: Request, schedule_id: str) -> Response:
+        """Stop dialling until resumed."""
+        return self._act(services.pause, schedule_id, "Schedule paused successfully")
+
+    @extend_schema(request=None, responses={200: ScheduleAnswer})
+    def resume(self, request: Request, schedule_id: str) -> Response:
+        """Dial again after a pause."""
+        return self._act(services.resume, schedule_id, "Schedule resumed successfully")
+
+    @extend_schema(request=None, responses={200: ScheduleAnswer})
+    def cancel(self, request: Request, schedule_id: str) -> Response:
+        """Never dial again."""
+        return self._act(services.cancel, schedule_id, "Schedule cancelled successfully")
+
+    def _named(self, schedule_id: str) -> CallSchedule:
+        return self.get_queryset().named(schedule_id)  # type: ignore[attr-defined]
+
+    def _change(self, schedule: CallSchedule, asked: dict[str, Any]) -> Response:
+        _refuse_unless_editable(schedule)
+        plan = _plan(asked, kept=schedule)
+        services.change_schedule(schedule, plan=plan, **_texts(asked))
+        return self._answer(schedule.pk, "Schedule updated successfully")
+
+    def _act(
+        self, act: Callable[[CallSchedule], CallSchedule], schedule_id: str, message: str
+    ) -> Response:
+        act(self._named(schedule_id))
+        return self._answer(schedule_id, message)
+
+    def _answer(self, schedule_id: str, message: str) -> Response:
+        armed = ActiveSchedule.objects.filter(schedule_id=schedule_id).earliest_execution()
+        return _answer(schedule_id, message, show_utc(armed))
+
+
+class ActiveScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[ActiveSchedule]):
+    """Armed occurrences: what is due next."""
+
+    serializer_class = ActiveScheduleSerializer
+    filterset_class = ActiveScheduleFilterSet
+    ordering_fields = ("next_execution", "created_at")
+    queryset = ActiveSchedule.objects.none()
+
+    def get_queryset(self) -> QuerySet[ActiveSchedule]:
+        """By due time, those that exist for this user."""
+        schedules = visible_to(self.request.user, CallSchedule.objects.all())
+        rows = ActiveSchedule.objects.in_order()
+        return rows if self.request.user.is_staff else rows.filter(schedule__in=schedules)
+
+
+def _read(request: Request, *, partial: bool = False) -> dict[str, Any]:
+    given = ScheduleInput(data=request.data, partial=partial)
+    given.is_valid(raise_exception=True)
+    return dict(given.validated_data)
+
+
+def _refuse_unless_editable(schedule: CallSchedule) -> None:
+    """Before its plan is made: the times of a schedule that is over are past, but not at fault."""
+    if schedule.status not in EDITABLE:
+        label = ScheduleStatus(schedule.status).label
+        raise IllegalTransition(f"A {label} schedule cannot be changed.")
+
+
+def _plan(asked: dict[str, Any], *, kept: CallSchedule | None = None) -> Plan:
+    return make_plan(
+        **{name: asked[name] for name in _PLANNED},
+        now=timezone.now(),
+        kept_time=kept.scheduled_time if kept else None,
+        kept_is_recurring=kept.is_recurring if kept else False,
+    )
+
+
+def _texts(asked: dict[str, Any]) -> dict[str, str]:
+    return {name: asked[name] for name in _TEXTS if name in asked}
+
+
+def _answer(schedule_id: str, message: str, next_execution: str | None) -> Response:
+    return Response(
+        {
+            "status": "success",
+            "message": message,
+            "schedule_id": schedule_id,
+            "next_execution": next_execution,
+        }
+    )

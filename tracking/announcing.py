@@ -1,0 +1,34 @@
+"""Publishes what happens to calls."""
+
+from polaris.events import publish
+from polaris.masking import mask_phone
+from polaris.moments import show_utc
+from schedules.models import CallSchedule
+from tracking.models import CallLog
+
+
+def announce_call(name: str, log: CallLog) -> None:
+    """Publish an event of a call; its number goes masked."""
+    publish(
+        name,
+        log_id=log.pk,
+        schedule_id=log.schedule_id,
+        call_id=log.call_id,
+        status=str(log.status),
+        description=_description(log),
+        phone=mask_phone(log.phone),
+        occurrence=show_utc(log.occurrence),
+        attempt=log.attempt,
+        duration=log.duration,
+        error_code=log.error_code,
+        error_message=log.error_message,
+        user_profile_id=log.user_profile_id,
+        agent_instance_id=log.agent_instance_id,
+    )
+
+
+def _description(log: CallLog) -> str:
+    if "schedule" in log._state.fields_cache:
+        return log.schedule.description if log.schedule else ""
+    schedules = CallSchedule.objects.filter(pk=log.schedule_id or "")
+    return schedules.values_list("description", flat=True).first() or ""

@@ -1,0 +1,68 @@
+"""What every carrier does, in our own words."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from tracking.states import CallStatus
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """A call to be placed. `attempt_id` comes back with every report of it."""
+
+    to: str
+    attempt_id: str
+    schedule_id: str
+    agent_instance_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallReport:
+    """What a carrier says of a call, in its answer, a webhook or a look-up.
+
+    `at` is when it happened (UTC), `duration` whole seconds talked."""
+
+    call_id: str
+    status: CallStatus
+    at: datetime
+    attempt_id: str = ""
+    duration: int | None = None
+    answered_by: str = ""
+    sip_response_code: str = ""
+    phone: str = ""
+    is_inbound: bool = False
+
+
+class Trouble(StrEnum):
+    """Why a call was not accepted, by what can be done about it."""
+
+    NUMBER = "number"  # the number is wrong: never dial it again
+    REQUEST = "request"  # what we asked is wrong: the same again would fail again
+    ACCOUNT = "account"  # the account or its settings: no call can be placed
+    BUSY = "busy"  # refused before it was processed: safe to ask again later
+    NOT_SENT = "not sent"  # never left this machine: safe to ask again
+    AMBIGUOUS = "ambiguous"  # may have been placed: never ask again blindly
+
+
+class CallNotAccepted(Exception):
+    """The carrier did not say that it took the call."""
+
+    def __init__(self, trouble: Trouble, *, code: str, message: str) -> None:
+        self.trouble = trouble
+        self.code = code
+        self.message = message
+        super().__init__(f"{trouble}: {message}")
+
+
+class Carrier(ABC):
+    """Places calls and tells of them. One instance serves all threads of a process."""
+
+    @abstractmethod
+    def place_call(self, request: CallRequest) -> CallReport:
+        """Ask for a call. Raises CallNotAccepted unless the carrier took it."""
+
+    @abstractmethod
+    def fetch_call(self, call_id: str) -> CallReport | None:
+        """What the carrier knows of a call now; None where it cannot say."""

@@ -1,0 +1,43 @@
+"""A carrier in memory, for tests: it takes every call and keeps a list of them."""
+
+from collections import deque
+from itertools import count
+from typing import ClassVar
+
+from django.utils import timezone
+
+from tracking.carriers.base import CallNotAccepted, CallReport, CallRequest, Carrier
+from tracking.states import CallStatus
+
+_numbers = count(1)
+
+
+class MemoryCarrier(Carrier):
+    """Accepts what it is asked, unless `troubles` holds something to raise first."""
+
+    placed: ClassVar[list[CallRequest]] = []
+    troubles: ClassVar[deque[CallNotAccepted]] = deque()
+    known: ClassVar[dict[str, CallReport]] = {}
+
+    @classmethod
+    def forget(cls) -> None:
+        """Begin anew."""
+        cls.placed.clear()
+        cls.troubles.clear()
+        cls.known.clear()
+
+    def place_call(self, request: CallRequest) -> CallReport:
+        """Take the call."""
+        self.placed.append(request)
+        if self.troubles:
+            raise self.troubles.popleft()
+        return CallReport(
+            call_id=f"CA{next(_numbers):032x}",
+            status=CallStatus.QUEUED,
+            at=timezone.now(),
+            attempt_id=request.attempt_id,
+        )
+
+    def fetch_call(self, call_id: str) -> CallReport | None:
+        """What a test has put into `known`."""
+        return self.known.get(call_id)

@@ -1,0 +1,135 @@
+"""Twilio, through its SDK; also the simulated carrier, which speaks the same dialect."""
+
+from datetime import datetime
+from urllib.parse import quote, urlencode
+
+import requests
+from django.conf import settings
+from django.utils import timezone
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from polaris.environment import require
+from polaris.masking import mask_phone
+from tracking.carriers.base import CallNotAccepted, CallReport, CallRequest, Carrier, Trouble
+from tracking.carriers.twilio_words import STATUSES, trouble_of
+from tracking.states import CallStatus
+
+_EVENTS = ["initiated", "ringing", "answered", "completed"]
+# Asks Twilio to repeat a webhook that met a server error, a refused connection or a time-out.
+_RETRY = "#rc=3&rp=5xx,ct,rt"
+_GREETING = (
+    "<Response><Say>Hello. This is your scheduled call from Polaris. Good-bye.</Say></Response>"
+)
+
+
+class TwilioCarrier(Carrier):
+    """Places calls with one shared client, which never waits without a limit.
+
+    https://www.twilio.com/docs/voice/api/call-resource"""
+
+    def __init__(self) -> None:
+        for name in ("ACCOUNT_SID", "AUTH_TOKEN", "FROM_NUMBER", "WEBHOOK_URL"):
+            require(
+                getattr(settings, f"TWILIO_{name}"),
+                f"TWILIO_{name} is not set: no call can be placed without it.",
+            )
+        self._client = _make_client()
+
+    def place_call(self, request: CallRequest) -> CallReport:
+        """Ask Twilio for a call. Raises CallNotAccepted unless it answered that it took it."""
+        try:
+            call = self._client.calls.create(
+                to=request.to,
+                from_=settings.TWILIO_FROM_NUMBER,
+                status_callback=callback_url(request.attempt_id),
+                status_callback_event=_EVENTS,
+                **_instructions(request),
+            )
+            call_id, status = str(call.sid), STATUSES.get(str(call.status), CallStatus.QUEUED)
+        except Exception as error:
+            raise _explain(error, request.to) from error
+        return CallReport(
+            call_id=call_id, status=status, at=timezone.now(), attempt_id=request.attempt_id
+        )
+
+    def fetch_call(self, call_id: str) -> CallReport | None:
+        """Ask Twilio for a call's present state."""
+        try:
+            call = self._client.calls(call_id).fetch()
+        except (TwilioException, requests.RequestException, ValueError):
+            return None
+        if str(call.status) not in STATUSES:
+            return None
+        return CallReport(
+            call_id=call_id,
+            status=STATUSES[str(call.status)],
+            at=_aware(call.end_time) or timezone.now(),
+            duration=int(call.duration) if call.duration else None,
+            answered_by=call.answered_by or "",
+        )
+
+
+def callback_url(attempt_id: str) -> str:
+    """Where Twilio reports a call to; the attempt's id makes its webhooks ours."""
+    return f"{settings.TWILIO_WEBHOOK_URL}?{urlencode({'attempt_id': attempt_id})}{_RETRY}"
+
+
+def _make_client() -> Client:
+    limits = (settings.TWILIO_CONNECT_TIMEOUT, settings.TWILIO_READ_TIMEOUT)
+    http_client = TwilioHttpClient(max_retries=0)
+    # The constructor takes one number for both; requests takes the pair.
+    http_client.timeout = limits
+    client = Client(
+        settings.TWILIO_ACCOUNT_SID,
+        settings.TWILIO_AUTH_TOKEN,
+        http_client=http_client,
+        # TWILIO_EDGE and TWILIO_REGION would be written into an address given by number.
+        environment={"TWILIO_EDGE": ""} if settings.TWILIO_API_BASE_URL else None,
+    )
+    if settings.TWILIO_API_BASE_URL:
+        client.api.base_url = settings.TWILIO_API_BASE_URL.rstrip("/")
+    return client
+
+
+def _instructions(request: CallRequest) -> dict[str, str]:
+    if not settings.TWILIO_VOICE_URL:
+        return {"twiml": _GREETING}
+    words = {
+        "agent_instance_id": quote(request.agent_instance_id, safe=""),
+        "schedule_id": quote(request.schedule_id, safe=""),
+    }
+    return {"url": settings.TWILIO_VOICE_URL.format(**words)}
+
+
+def _explain(error: Exception, number: str) -> CallNotAccepted:
+    if isinstance(error, TwilioRestException):
+        trouble = trouble_of(status=error.status, code=error.code)
+        code = error.code or error.status
+        said = error.msg.replace(number, mask_phone(number))
+        return CallNotAccepted(trouble, code=str(code), message=f"Twilio {code}: {said}")
+    if _was_not_sent(error):
+        return CallNotAccepted(
+            Trouble.NOT_SENT, code="not_sent", message="Twilio could not be reached."
+        )
+    return CallNotAccepted(
+        Trouble.AMBIGUOUS,
+        code="ambiguous",
+        message=f"Twilio's answer did not arrive whole ({type(error).__name__}).",
+    )
+
+
+def _was_not_sent(error: Exception) -> bool:
+    """Whether no connection was made at all: refused, unreachable, or its name not found."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.ConnectionError) and isinstance(
+        reason, NewConnectionError | ConnectTimeoutError
+    )
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment if moment and moment.tzinfo else None

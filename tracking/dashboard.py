@@ -1,0 +1,198 @@
+"""What an operator sees first: is a runner alive, what is due, what is under way, how it went today.
+
+Each card is one query, or two, whatever the number of rows, and is asked for only where the user
+may view the rows that it shows.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Min
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.text import Truncator
+
+from polaris.admin_site import may_view, page_of, scheduler_zone, start_of_day
+from polaris.admin_words import (
+    clock_in_words,
+    distance_in_words,
+    lateness_in_words,
+    moment_in_words,
+    span_in_words,
+)
+from polaris.masking import mask_phone
+from schedules.admin_words import moment_of
+from schedules.models import ActiveSchedule, CallSchedule, Runner
+from tracking.admin_story import zone_of
+from tracking.models import CallLog
+from tracking.states import COLOURS, UNSETTLED, UNSUCCESSFUL, CallStatus
+
+SHOWN = 10
+SHOWN_RUNNERS = 5
+SHOWN_FAILURES = 6
+REFRESHED_EVERY = 5  # seconds
+
+# In the order of the bar: what went well first, what is not over last.
+_OUTCOMES = (
+    CallStatus.COMPLETED,
+    CallStatus.BUSY,
+    CallStatus.NO_ANSWER,
+    CallStatus.FAILED,
+    CallStatus.CANCELLED,
+    CallStatus.MISSED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a card: what it is about, where its page is, what is said of it, and its badge."""
+
+    title: str
+    href: str
+    phone: str
+    when: str
+    distance: str
+    remark: str = ""
+    badge: str = ""
+    colour: str = ""
+
+
+def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """The index page's context (UNFOLD.DASHBOARD_CALLBACK names this function)."""
+    now = timezone.now()
+    cards: dict[str, Any] = {}
+    if may_view(request, Runner):
+        cards["runners"] = _runners(now)
+    if may_view(request, CallSchedule):
+        cards["due"] = _due(now)
+        cards["overdue"] = _overdue(now)
+    if may_view(request, CallLog):
+        names = may_view(request, CallSchedule)
+        cards["in_progress"] = _in_progress(now, names=names)
+        cards["today"] = _today(now)
+        cards["failures"] = _failures(now, names=names)
+    as_of = f"{clock_in_words(now, scheduler_zone())} {scheduler_zone()}"
+    return context | {
+        "title": "Dashboard",
+        "cards": cards,
+        "as_of": as_of,
+        "refreshed_every": REFRESHED_EVERY,
+    }
+
+
+def _runners(now: datetime) -> dict[str, Any]:
+    runners = list(Runner.objects.order_by("-last_seen_at")[:SHOWN_RUNNERS])
+    alive = [runner for runner in runners if runner.is_alive]
+    return {
+        "alive": [
+            {
+                "name": str(runner),
+                "since": moment_in_words(runner.started_at, scheduler_zone()),
+                "last_seen": distance_in_words(runner.last_seen_at, now),
+            }
+            for runner in alive
+        ],
+        "last": None
+        if alive or not runners
+        else {
+            "name": str(runners[0]),
+            "last_seen": distance_in_words(runners[0].last_seen_at, now),
+            "stopped": runners[0].stopped_at is not None,
+        },
+    }
+
+
+def _due(now: datetime) -> list[Line]:
+    rows = ActiveSchedule.objects.exclude(next_execution=None).select_related("schedule")
+    return [
+        Line(
+            title=_title(armed.schedule),
+            href=page_of(CallSchedule, armed.schedule_id),
+            phone=mask_phone(armed.schedule.phone),
+            when=moment_of(armed.schedule, armed.next_execution),
+            distance=distance_in_words(armed.next_execution, now),
+            remark="call now" if armed.origin == ActiveSchedule.Origin.OPERATOR else "",
+        )
+        for armed in rows.in_order()[:SHOWN]
+        if armed.next_execution
+    ]
+
+
+def _overdue(now: datetime) -> dict[str, Any]:
+    """Due and in nobody's hands; what runners hold is being dialled."""
+    late = ActiveSchedule.objects.due(now).aggregate(count=Count("pk"), oldest=Min("next_execution"))
+    oldest = late["oldest"]
+    return {"count": late["count"], "by": span_in_words(now - oldest) if oldest else ""}
+
+
+def _in_progress(now: datetime, *, names: bool) -> dict[str, Any]:
+    logs = CallLog.objects.unsettled()
+    shown = logs.select_related("schedule").order_by("-timestamp", "-id")
+    return {
+        "count": logs.count(),
+        "lines": [_line(log, now, names=names) for log in shown[:SHOWN]],
+    }
+
+
+def _failures(now: datetime, *, names: bool) -> list[Line]:
+    logs = CallLog.objects.filter(status__in=UNSUCCESSFUL).select_related("schedule")
+    latest = logs.order_by("-timestamp", "-id")[:SHOWN_FAILURES]
+    return [_line(log, now, names=names, remark=log.error_message) for log in latest]
+
+
+def _today(now: datetime) -> dict[str, Any]:
+    """Today's calls by outcome, on the scheduler's clock; the rate is of all of them."""
+    midnight = start_of_day(timezone.localdate(now))
+    today = CallLog.objects.filter(timestamp__gte=midnight).order_by()
+    counts = dict(today.values_list("status").annotate(number=Count("pk")))
+    total = sum(counts.values())
+    under_way = sum(counts.get(status, 0) for status in UNSETTLED)
+    since = f"timestamp_from={timezone.localdate(now).isoformat()}"
+    outcomes = [_outcome(status, counts.get(status, 0), total, since) for status in _OUTCOMES]
+    completed = counts.get(CallStatus.COMPLETED, 0)
+    return {
+        "total": total,
+        "completed": completed,
+        "rate": round(100 * completed / total, 1) if total else None,
+        "outcomes": [outcome for outcome in outcomes if outcome["count"]],
+        "under_way": under_way,
+        "under_way_share": _share(under_way, total),
+        "zone": settings.SCHEDULER_TIMEZONE,
+    }
+
+
+def _outcome(status: CallStatus, count: int, total: int, since: str) -> dict[str, Any]:
+    return {
+        "label": status.label,
+        "colour": COLOURS[status],
+        "count": count,
+        "share": _share(count, total),
+        "href": f"{reverse('admin:tracking_calllog_changelist')}?status__exact={status}&{since}",
+    }
+
+
+def _share(count: int, total: int) -> str:
+    """A part in per cent, with the point that CSS asks for."""
+    return f"{100 * count / total:.2f}" if total else "0"
+
+
+def _line(log: CallLog, now: datetime, *, names: bool, remark: str = "") -> Line:
+    status = CallStatus(log.status)
+    named = names and log.schedule is not None
+    return Line(
+        title=_title(log.schedule) if named and log.schedule else log.pk,
+        href=page_of(CallLog, log.pk),
+        phone=mask_phone(log.phone),
+        when=moment_in_words(log.timestamp, zone_of(log, scheduler_zone())),
+        distance=distance_in_words(log.timestamp, now),
+        remark=remark or lateness_in_words(log.lateness),
+        badge=status.label,
+        colour=COLOURS[status],
+    )
+
+
+def _title(schedule: CallSchedule) -> str:
+    return Truncator(str(schedule)).chars(60)

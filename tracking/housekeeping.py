@@ -1,0 +1,70 @@
+"""Housekeeping: what the engine puts right by itself. Every job may be repeated at any time."""
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+from django_apscheduler.models import DjangoJobExecution
+
+from polaris.database import atomic
+from schedules.models import ActiveSchedule, CallSchedule, Runner
+from schedules.states import ScheduleStatus
+from tracking import ledger
+from tracking.carriers import get_carrier
+from tracking.models import CallLog, Notification
+from tracking.reports import apply_report
+from tracking.settlement import settle
+from tracking.states import CallStatus
+
+logger = logging.getLogger(__name__)
+
+# A live call says something at every change; one silent for this long has lost its webhooks.
+SILENT_CALL = timedelta(minutes=5)
+KEPT = timedelta(days=30)
+_AT_ONCE = 200
+
+
+def recover() -> None:
+    """Close what a dead runner left open: attempts without an answer, schedules unsettled."""
+    since = timezone.now() - settings.SCHEDULER_LEASE
+    for log in CallLog.objects.filter(status=CallStatus.PENDING, last_updated__lt=since)[:_AT_ONCE]:
+        _recover_attempt(log)
+    in_hand = {ScheduleStatus.PENDING, ScheduleStatus.RUNNING}
+    stale = CallSchedule.objects.filter(status__in=in_hand, last_updated__lt=since)
+    for schedule_id in stale.values_list("pk", flat=True)[:_AT_ONCE]:
+        with atomic():
+            settle(schedule_id)
+
+
+def reconcile() -> None:
+    """Ask the carrier for calls whose webhooks have not come."""
+    since = timezone.now() - SILENT_CALL
+    silent = CallLog.objects.live().filter(last_updated__lt=since).exclude(call_id="")
+    for log in silent.order_by("last_updated")[:_AT_ONCE]:
+        report = get_carrier().fetch_call(log.call_id)
+        if report is not None:
+            logger.info("%s is %s, says the carrier", log.pk, report.status)
+            apply_report(report)
+        CallLog.objects.filter(pk=log.pk).update(last_updated=timezone.now())
+
+
+def prune() -> None:
+    """Forget the housekeeping's own traces: old job histories, runners, messages sent."""
+    old = timezone.now() - KEPT
+    DjangoJobExecution.objects.filter(run_time__lt=old).delete()
+    Runner.objects.filter(last_seen_at__lt=old).delete()
+    Notification.objects.filter(last_updated__lt=old).exclude(
+        status=Notification.Status.WAITING
+    ).delete()
+
+
+def _recover_attempt(log: CallLog) -> None:
+    held = ActiveSchedule.objects.filter(
+        schedule=log.schedule_id, attempt=log.attempt, occurrence__in=[log.occurrence]
+    )
+    if held.exclude(next_execution=None).exists():
+        return  # its claim runs out, and whoever takes it over closes the attempt
+    with atomic():
+        if ledger.abandon(log) and log.schedule_id:
+            settle(log.schedule_id)

@@ -1,0 +1,1 @@
+"""Tells people and systems of events, through an outbox."""

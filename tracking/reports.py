@@ -1,0 +1,142 @@
+"""Applies what a carrier says of a call: the log moves forward only, whatever order it comes in."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from django.utils import timezone
+
+from polaris.database import atomic
+from schedules.models import CallSchedule, CallType
+from tracking.announcing import announce_call
+from tracking.carriers.base import CallReport
+from tracking.models import CallLog
+from tracking.settlement import settle
+from tracking.states import FINAL, TRANSITIONS, CallStatus
+
+
+class Verdict(StrEnum):
+    """What became of a report."""
+
+    APPLIED = "applied"
+    LATE = "late"
+    CREATED = "created"
+    CONFLICT = "conflict"
+
+
+def apply_report(report: CallReport) -> Verdict:
+    """Move the call that `report` speaks of, and settle its schedule where the call has ended.
+
+    A call that we did not place gets a log of its own."""
+    with atomic():
+        log = _find(report)
+        if log is None:
+            _record_foreign(report)
+            return Verdict.CREATED
+        verdict = apply_to(log, report)
+        if verdict is Verdict.APPLIED and log.is_final and log.schedule_id:
+            settle(log.schedule_id)
+        return verdict
+
+
+def apply_to(log: CallLog, report: CallReport) -> Verdict:
+    """Move `log` to the state that `report` tells, if it is ahead; `log` holds the result.
+
+    The caller has a transaction open."""
+    while True:
+        if log.call_id and log.call_id != report.call_id:
+            return Verdict.CONFLICT
+        if not TRANSITIONS.allows(log.status, report.status):
+            # The row is still written, so that who comes second waits for who came first.
+            CallLog.objects.filter(pk=log.pk, call_id="").update(call_id=report.call_id)
+            return Verdict.LATE
+        before = log.status
+        changes = _changes(log, report)
+        if CallLog.objects.filter(pk=log.pk, status=before).update(**changes):
+            for name, value in changes.items():
+                setattr(log, name, value)
+            _tell(log, before)
+            return Verdict.APPLIED
+        log.refresh_from_db()
+
+
+def _find(report: CallReport) -> CallLog | None:
+    logs = CallLog.objects.all()
+    if report.attempt_id:
+        found = logs.filter(pk=report.attempt_id).first()
+        if found is not None:
+            return found
+    return logs.filter(call_id=report.call_id).first()
+
+
+def _changes(log: CallLog, report: CallReport) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "status": report.status,
+        "call_id": report.call_id,
+        "last_updated": timezone.now(),
+    }
+    if log.status == CallStatus.UNKNOWN:
+        changes |= {"error_code": "", "error_message": ""}
+    if report.status == CallStatus.IN_PROGRESS:
+        changes["start_time"] = report.at
+    if report.status in FINAL:
+        changes |= _ending(log, report)
+    told = {"answered_by": report.answered_by, "sip_response_code": report.sip_response_code}
+    if any(told.values()):
+        changes["metadata"] = log.metadata | {key: word for key, word in told.items() if word}
+    return changes
+
+
+def _ending(log: CallLog, report: CallReport) -> dict[str, Any]:
+    changes: dict[str, Any] = {"end_time": report.at, "duration": report.duration}
+    if report.status == CallStatus.COMPLETED:
+        # The webhook that told of the answer may have been lost: count back from the end.
+        talked = timedelta(seconds=report.duration or 0)
+        changes["start_time"] = log.start_time or report.at - talked
+    else:
+        changes |= {
+            "error_code": str(report.status),
+            "error_message": _ENDINGS[report.status].format(sip=_sip(report)),
+        }
+    return changes
+
+
+_ENDINGS = {
+    CallStatus.BUSY: "The line was busy.",
+    CallStatus.NO_ANSWER: "Nobody answered.",
+    CallStatus.FAILED: "The carrier could not connect the call{sip}.",
+    CallStatus.CANCELLED: "The call was cancelled at the carrier before it was answered.",
+}
+
+
+def _sip(report: CallReport) -> str:
+    return f" (SIP {report.sip_response_code})" if report.sip_response_code else ""
+
+
+def _tell(log: CallLog, before: str) -> None:
+    if before in {CallStatus.PENDING, CallStatus.UNKNOWN}:
+        announce_call("call.started", log)
+    if log.schedule_id and (log.is_final or before in {CallStatus.PENDING, CallStatus.UNKNOWN}):
+        CallSchedule.objects.filter(pk=log.schedule_id).update(
+            call_id=log.call_id, duration=log.duration
+        )
+    if log.status == CallStatus.COMPLETED:
+        announce_call("call.completed", log)
+    elif log.is_final:
+        announce_call("call.failed", log)
+
+
+def _record_foreign(report: CallReport) -> None:
+    """A call of our account that no schedule of ours asked for, such as an inbound one."""
+    log = CallLog(
+        # Its id is the call's own: two webhooks at once cannot make two logs of it.
+        id=f"log_{report.call_id}",
+        phone=report.phone,
+        call_type=CallType.INBOUND if report.is_inbound else CallType.OUTBOUND,
+        status=CallStatus.UNKNOWN,
+        timestamp=report.at,
+        metadata={"origin": "carrier"},
+    )
+    for name, value in _changes(log, report).items():
+        setattr(log, name, value)
+    log.save(force_insert=True)

@@ -1,0 +1,241 @@
+"""A claimed occurrence is dialled once, or its ledger says why not."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from schedules import services
+from schedules.claims import claim_due
+from schedules.models import ActiveSchedule, CallSchedule
+from schedules.states import ScheduleStatus
+from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
+from tracking import ledger
+from tracking.carriers.base import CallNotAccepted, Trouble
+from tracking.carriers.memory import MemoryCarrier
+from tracking.dialling import dial
+from tracking.models import CallLog
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+HOURLY = {"enabled": True, "frequency": "hourly", "interval": 1}
+S = CallLog.Status
+
+
+@pytest.fixture(autouse=True)
+def _clock():
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+def claimed(*, late=0, **fields) -> ActiveSchedule:
+    moment = NOW - timedelta(seconds=late)
+    schedule = CallScheduleFactory(scheduled_time=moment, **fields)
+    ActiveScheduleFactory(schedule=schedule)
+    return claim()
+
+
+def claim(moment=NOW) -> ActiveSchedule:
+    (armed,) = claim_due(runner_id="runner_a", moment=moment, limit=1, lease=timedelta(seconds=60))
+    return armed
+
+
+def test_a_due_call_is_placed_and_written_down():
+    armed = claimed(late=2, agent_instance_id="agent_1")
+
+    dial(armed.pk, armed.lease)
+
+    log = CallLog.objects.get()
+    (request,) = MemoryCarrier.placed
+    assert (request.to, request.attempt_id) == (armed.schedule.phone, log.pk)
+    assert log.status == S.QUEUED
+    assert log.call_id.startswith("CA")
+    assert log.occurrence == armed.occurrence
+    assert log.lateness == timedelta(seconds=2)
+    assert log.agent_instance_id == "agent_1"
+    schedule = CallSchedule.objects.get()
+    assert (schedule.status, schedule.call_id) == (ScheduleStatus.RUNNING, log.call_id)
+    assert not ActiveSchedule.objects.exists()
+
+
+def test_a_recurring_schedule_is_armed_again_at_once():
+    armed = claimed(repeat_config=HOURLY)
+
+    dial(armed.pk, armed.lease)
+
+    following = ActiveSchedule.objects.get()
+    assert following.next_execution == NOW + timedelta(hours=1)
+    assert following.lease == ""
+    assert following.job_id == armed.job_id
+
+
+def test_dialling_a_claim_twice_places_one_call():
+    armed = claimed()
+
+    dial(armed.pk, armed.lease)
+    dial(armed.pk, armed.lease)
+
+    assert len(MemoryCarrier.placed) == 1
+
+
+@pytest.mark.parametrize("act", [services.pause, services.cancel])
+def test_what_was_paused_or_cancelled_after_the_claim_is_not_dialled(act):
+    armed = claimed()
+    act(armed.schedule)
+
+    dial(armed.pk, armed.lease)
+
+    assert MemoryCarrier.placed == []
+    assert not CallLog.objects.exists()
+
+
+def test_what_another_runner_took_over_is_not_dialled_by_the_first():
+    armed = claimed()
+    taken_over = claim(NOW + timedelta(seconds=61))
+
+    dial(armed.pk, armed.lease)
+    assert MemoryCarrier.placed == []
+
+    dial(taken_over.pk, taken_over.lease)
+    assert len(MemoryCarrier.placed) == 1
+
+
+def test_an_attempt_that_a_dead_runner_left_open_is_unknown_and_not_dialled_again():
+    armed = claimed(repeat_config=HOURLY)
+    ledger.open_attempt(armed)
+    taken_over = claim(NOW + timedelta(seconds=61))
+
+    dial(taken_over.pk, taken_over.lease)
+
+    log = CallLog.objects.get()
+    assert MemoryCarrier.placed == []
+    assert (log.status, log.error_code) == (S.UNKNOWN, "runner_died")
+    assert ActiveSchedule.objects.get().next_execution == NOW + timedelta(hours=1)
+    assert CallSchedule.objects.get().status == ScheduleStatus.SCHEDULED
+
+
+def test_the_only_call_of_a_dead_runner_leaves_its_schedule_undecided():
+    armed = claimed()
+    ledger.open_attempt(armed)
+    taken_over = claim(NOW + timedelta(seconds=61))
+
+    dial(taken_over.pk, taken_over.lease)
+
+    schedule = CallSchedule.objects.get()
+    assert schedule.status == ScheduleStatus.RUNNING
+    assert "may have been placed" in schedule.status_reason
+
+
+@pytest.mark.parametrize(
+    ("trouble", "log_status", "schedule_status"),
+    [
+        (Trouble.NUMBER, S.FAILED, ScheduleStatus.FAILED),
+        (Trouble.REQUEST, S.FAILED, ScheduleStatus.FAILED),
+        (Trouble.ACCOUNT, S.FAILED, ScheduleStatus.FAILED),
+        (Trouble.BUSY, S.FAILED, ScheduleStatus.FAILED),
+        (Trouble.NOT_SENT, S.FAILED, ScheduleStatus.FAILED),
+        (Trouble.AMBIGUOUS, S.UNKNOWN, ScheduleStatus.RUNNING),
+    ],
+)
+def test_a_refusal_is_final_and_an_ambiguous_answer_is_unknown(
+    trouble, log_status, schedule_status
+):
+    MemoryCarrier.troubles.append(CallNotAccepted(trouble, code="21211", message="No."))
+    armed = claimed()
+
+    dial(armed.pk, armed.lease)
+
+    log = CallLog.objects.get()
+    assert (log.status, log.error_code) == (log_status, "21211")
+    assert log.error_message.startswith("No.")
+    schedule = CallSchedule.objects.get()
+    assert schedule.status == schedule_status
+    assert schedule.status_reason == log.error_message
+
+
+@pytest.mark.parametrize(("late", "dialled"), [(300, True), (301, False)])
+def test_grace_decides_whether_a_late_call_is_dialled_or_missed(late, dialled):
+    armed = claimed(late=late)
+
+    dial(armed.pk, armed.lease)
+
+    log = CallLog.objects.get()
+    assert bool(MemoryCarrier.placed) == dialled
+    assert log.status == (S.QUEUED if dialled else S.MISSED)
+    if not dialled:
+        assert "0:05:01" in log.error_message
+        assert CallSchedule.objects.get().status == ScheduleStatus.FAILED
+
+
+def test_several_missed_occurrences_are_each_written_down_and_none_is_dialled():
+    armed = claimed(late=3 * 3600 + 1200, repeat_config=HOURLY)
+
+    dial(armed.pk, armed.lease)
+
+    logs = CallLog.objects.order_by("occurrence")
+    assert MemoryCarrier.placed == []
+    assert [log.occurrence for log in logs] == [
+        armed.occurrence + timedelta(hours=hours) for hours in range(4)
+    ]
+    assert {log.status for log in logs} == {S.MISSED}
+    assert ActiveSchedule.objects.get().next_execution == NOW + timedelta(minutes=40)
+    assert CallSchedule.objects.get().status == ScheduleStatus.SCHEDULED
+
+
+def test_of_several_due_ones_the_last_alone_is_dialled():
+    armed = claimed(late=3 * 3600 + 60, repeat_config=HOURLY)
+
+    dial(armed.pk, armed.lease)
+    again = claim()
+    dial(again.pk, again.lease)
+
+    logs = CallLog.objects.order_by("occurrence")
+    assert [log.status for log in logs] == [S.MISSED] * 3 + [S.QUEUED]
+    assert len(MemoryCarrier.placed) == 1
+
+
+def test_years_of_missed_occurrences_are_written_down_in_steps():
+    first = NOW - timedelta(hours=2000, minutes=30)
+    schedule = CallScheduleFactory(scheduled_time=first, repeat_config=HOURLY)
+    ActiveScheduleFactory(schedule=schedule)
+
+    while ActiveSchedule.objects.due(NOW).exists():
+        armed = claim()
+        dial(armed.pk, armed.lease)
+
+    assert CallLog.objects.filter(status=S.MISSED).count() == 2001
+    assert MemoryCarrier.placed == []
+
+
+def test_an_open_attempt_that_is_found_too_late_is_unknown_and_not_missed():
+    armed = claimed(repeat_config=HOURLY)
+    ledger.open_attempt(armed)
+
+    with time_machine.travel(NOW + timedelta(minutes=30), tick=False):
+        taken_over = claim(NOW + timedelta(minutes=30))
+        dial(taken_over.pk, taken_over.lease)
+
+    assert CallLog.objects.get().status == S.UNKNOWN
+
+
+def test_a_number_corrected_after_the_claim_is_the_one_that_is_dialled():
+    armed = claimed()
+    CallSchedule.objects.update(phone="+15005550009")
+
+    dial(armed.pk, armed.lease)
+
+    assert MemoryCarrier.placed[0].to == "+15005550009"
+    assert CallLog.objects.get().phone == "+15005550009"
+
+
+def test_an_operators_extra_call_leaves_the_rule_alone():
+    schedule = CallScheduleFactory(scheduled_time=NOW + timedelta(minutes=30), repeat_config=HOURLY)
+    ActiveScheduleFactory(schedule=schedule)
+    services.call_now(schedule)
+    armed = claim()
+
+    dial(armed.pk, armed.lease)
+
+    assert CallLog.objects.get().occurrence == NOW
+    assert ActiveSchedule.objects.get().next_execution == NOW + timedelta(minutes=30)
