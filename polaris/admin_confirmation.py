@@ -106,7 +106,7 @@ def detail_action(operation: Operation) -> Any:
     dialog = {
         "title": f"{operation.label}?",
         "description": operation.consequence,
-        "form_submit_text": operation.label,
+        "form_submit_text": f"Yes, {operation.label.lower()}",
     }
     return action(
         description=operation.label,

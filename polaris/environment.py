@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 Value = TypeVar("Value")
 
+_RATE = re.compile(r"[1-9][0-9]{0,8}/(s|sec|second|m|min|minute|h|hour|d|day)")
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 
 
@@ -83,6 +84,13 @@ class Environment:
         raw = self.text(name)
         if raw and not _E164.fullmatch(raw):
             raise _wrong(name, raw, "a phone number in E.164, such as +15005550006")
+        return raw
+
+    def rate(self, name: str, default: str) -> str:
+        """A number of requests in a span of time, as DRF's throttles read it."""
+        raw = self.text(name, default)
+        if not _RATE.fullmatch(raw):
+            raise _wrong(name, raw, "a rate such as 30/min (second, min, hour or day)")
         return raw
 
     def choice(self, name: str, default: str, choices: Collection[str]) -> str:

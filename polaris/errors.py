@@ -115,6 +115,10 @@ class IllegalTransition(PolarisError):
     field = "status"
 
 
+class ChangedMeanwhile(IllegalTransition):
+    """Somebody else has changed the schedule since it was read."""
+
+
 class SchedulerFailure(PolarisError):
     """The next call could not be armed."""
 

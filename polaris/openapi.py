@@ -60,7 +60,9 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> set[int]:
     if "requestBody" in operation:
         statuses |= {400, 413, 415}
     if path.startswith("/auth"):
-        statuses |= {401, 429}
+        statuses.add(401)
+    if path == "/auth/token":
+        statuses.add(429)
     if path.startswith("/webhook"):
         statuses.add(403)
     return statuses

@@ -178,7 +178,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["polaris.querying.StrictFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "polaris.querying.StrictPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_RATES": {"login": env.text("THROTTLE_LOGIN", "30/min")},
+    "DEFAULT_THROTTLE_RATES": {"login": env.rate("THROTTLE_LOGIN", "30/min")},
     "EXCEPTION_HANDLER": "polaris.error_format.answer_for",
     "URL_FORMAT_OVERRIDE": None,
 }

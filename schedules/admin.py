@@ -132,7 +132,7 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
     def name(self, schedule: CallSchedule) -> SafeString | str:
         if not schedule.description:
             return schedule.pk
-        return two_lines(Truncator(schedule.description).chars(60), schedule.pk)
+        return two_lines(Truncator(schedule.description).chars(50), schedule.pk)
 
     @display(description="State", ordering="status")
     def state(self, schedule: CallSchedule) -> SafeString:
@@ -215,6 +215,7 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
         self, request: HttpRequest, obj: CallSchedule, form: ScheduleForm, change: bool
     ) -> None:
         if change:
+            obj.revision = form.cleaned_data["revision"] or obj.revision
             services.change_schedule(obj, plan=form.plan, **form.texts)
             return
         created = services.create_schedule(
@@ -280,7 +281,7 @@ _FORM: list[Any] = [
         {"fields": ["phone", "description", "notes", ("user_profile_id", "agent_instance_id")]},
     ),
     ("When", {"fields": ["scheduled_time", "timezone"]}),
-    ("Repetition", {"fields": list(REPETITION)}),
+    ("Repetition", {"fields": [*REPETITION, "revision"]}),
 ]
 _RECORD: Any = (
     "Record",

@@ -147,6 +147,9 @@ class ScheduleForm(forms.ModelForm):
         widget=UnfoldAdminSelectWidget,
     )
 
+    # As it was read: what somebody else has changed since is not overwritten.
+    revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
     class Meta:
         model = CallSchedule
         fields = ["phone", *TEXTS]
@@ -158,6 +161,7 @@ class ScheduleForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self._is_change:
+            self.initial["revision"] = self.instance.revision
             self.initial.update(_wall_time(self.instance))
             self.initial.update(_repetition(self.instance.repeat_config))
 

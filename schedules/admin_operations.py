@@ -39,10 +39,10 @@ CALL_NOW = Operation(
 )
 CANCEL = Operation(
     name="cancel",
-    label="Cancel",
+    label="Cancel for good",
     done="Cancelled",
     icon="cancel",
-    consequence="No further call, for good; a call already placed goes on.",
+    consequence="No further call, and no way back; a call already placed goes on.",
     act=services.cancel,
     permission="operate",
     offered_in=TRANSITIONS.sources(ScheduleStatus.CANCELLED),

@@ -75,6 +75,9 @@ class CallSchedule(models.Model):
     description = models.TextField(blank=True, default="")
     notes = models.TextField(blank=True, default="")
     repeat_config = models.JSONField(null=True, blank=True, default=None)
+    revision = models.PositiveIntegerField(
+        default=1, editable=False, help_text="Counts its changes, so that none is overwritten"
+    )
     call_id = models.CharField(
         max_length=64, blank=True, default="", editable=False, help_text="The latest call's SID"
     )

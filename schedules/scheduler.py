@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import STATE_STOPPED
 from apscheduler.triggers.base import BaseTrigger
+from django.db import connection
 
 
 class CallScheduler(BackgroundScheduler):
@@ -12,6 +13,12 @@ class CallScheduler(BackgroundScheduler):
 
     The parent looks for due jobs once more after its executors have been shut down: it would
     claim calls that nobody dials."""
+
+    def _main_loop(self) -> None:
+        try:
+            super()._main_loop()
+        finally:
+            connection.close()  # of this thread
 
     def _process_jobs(self) -> float | None:
         with self._jobstores_lock:

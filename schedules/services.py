@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import F
 from django.utils import timezone
 
 from polaris.database import atomic
-from polaris.errors import IllegalTransition, ScheduleNotFound
+from polaris.errors import ChangedMeanwhile, IllegalTransition, ScheduleNotFound
 from polaris.events import publish
 from polaris.masking import mask_phone
 from polaris.moments import show_utc
@@ -55,8 +56,8 @@ def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> Call
     """Give a schedule a new plan and new texts (description, notes, the two ids).
 
     What is armed moves only where the time, the zone or the rule has changed. Raises
-    IllegalTransition where a call is being placed, the schedule is over, or somebody else has
-    changed it since `schedule` was read."""
+    IllegalTransition where a call is being placed or the schedule is over, ChangedMeanwhile where
+    somebody else has changed it since `schedule` was read."""
     times = {
         "scheduled_time": plan.scheduled_time,
         "timezone": plan.timezone,
@@ -68,8 +69,14 @@ def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> Call
             _lock_armed(schedule)
         _require(
             CallSchedule.objects.filter(
-                pk=schedule.pk, status__in=EDITABLE, last_updated=schedule.last_updated
-            ).update(phone=plan.phone, last_updated=timezone.now(), **times, **texts),
+                pk=schedule.pk, status__in=EDITABLE, revision=schedule.revision
+            ).update(
+                phone=plan.phone,
+                revision=F("revision") + 1,
+                last_updated=timezone.now(),
+                **times,
+                **texts,
+            ),
             schedule,
             "changed",
         )
@@ -129,10 +136,11 @@ def delete_schedule(schedule: CallSchedule) -> None:
     Raises IllegalTransition while a call is being placed or talked."""
     with atomic():
         arming.disarm(schedule)
-        schedule.refresh_from_db(fields=["status"])
-        deleted, _ = CallSchedule.objects.filter(pk=schedule.pk, status__in=DELETABLE).delete()
+        rows = CallSchedule.objects.filter(pk=schedule.pk, status__in=DELETABLE)
+        was_open = rows.exclude(status__in=FINAL).exists()
+        deleted, _ = rows.delete()
         _require(deleted, schedule, "deleted")
-        if schedule.status not in FINAL:
+        if was_open:
             announce("schedule.cancelled", schedule)
 
 
@@ -215,5 +223,5 @@ def _not_allowed(schedule: CallSchedule, verb: str) -> Exception:
     if status in {ScheduleStatus.PENDING, ScheduleStatus.RUNNING}:
         return IllegalTransition(f"A schedule whose call is being placed cannot be {verb}.")
     if verb == "changed" and status in EDITABLE:
-        return IllegalTransition("Somebody else has changed it meanwhile: read it again first.")
+        return ChangedMeanwhile("Somebody else has changed it meanwhile: read it again first.")
     return IllegalTransition(f"A {ScheduleStatus(status).label} schedule cannot be {verb}.")

@@ -26,6 +26,7 @@ from polaris.admin_words import (
 from polaris.masking import mask_phone
 from schedules.admin_words import moment_of
 from schedules.models import ActiveSchedule, CallSchedule, Runner
+from schedules.states import ArmedStatus
 from tracking.admin_story import zone_of
 from tracking.models import CallLog
 from tracking.states import COLOURS, UNSETTLED, UNSUCCESSFUL, CallStatus
@@ -115,6 +116,8 @@ def _due(now: datetime) -> list[Line]:
             when=moment_of(armed.schedule, armed.next_execution),
             distance=distance_in_words(armed.next_execution, now),
             remark="call now" if armed.origin == ActiveSchedule.Origin.OPERATOR else "",
+            badge="" if armed.status == ArmedStatus.SCHEDULED else armed.get_status_display(),
+            colour="warning",
         )
         for armed in rows.in_order()[:SHOWN]
         if armed.next_execution
@@ -123,7 +126,9 @@ def _due(now: datetime) -> list[Line]:
 
 def _overdue(now: datetime) -> dict[str, Any]:
     """Due and in nobody's hands; what runners hold is being dialled."""
-    late = ActiveSchedule.objects.due(now).aggregate(count=Count("pk"), oldest=Min("next_execution"))
+    late = ActiveSchedule.objects.due(now).aggregate(
+        count=Count("pk"), oldest=Min("next_execution")
+    )
     oldest = late["oldest"]
     return {"count": late["count"], "by": span_in_words(now - oldest) if oldest else ""}
 

@@ -135,7 +135,7 @@ def press(page: Page, action: str, schedule: CallSchedule) -> None:
     """Press a button on a schedule's page and say yes in its dialog."""
     open_page(page, schedule)
     button(page, action).click()
-    page.locator("#dialog").get_by_role("button", name=action).click()
+    page.locator("#dialog").get_by_role("button", name=f"Yes, {action.lower()}").click()
     page.wait_for_selector("#dialog", state="detached")
 
 
@@ -167,7 +167,7 @@ def test_schedules_are_paused_from_the_list_and_what_was_passed_over_is_told(bro
 def test_who_does_not_confirm_changes_nothing(browser):
     dentist = armed()
 
-    choose(browser, "Cancel", dentist)
+    choose(browser, "Cancel for good", dentist)
     browser.get_by_role("link", name="No, take me back").click()
     open_page(browser, dentist)
     button(browser, "Pause").click()
@@ -192,7 +192,7 @@ def test_a_schedule_is_paused_resumed_called_and_cancelled_on_its_page(browser):
     expect(browser.get_by_text("Dialling 1 call schedule: Dentist.")).to_be_visible()
     assert dentist.armed.get().next_execution <= timezone.now()
 
-    press(browser, "Cancel", dentist)
+    press(browser, "Cancel for good", dentist)
     expect(browser.get_by_text("Cancelled 1 call schedule: Dentist.")).to_be_visible()
     assert status_of(dentist) == "cancelled"
     expect(button(browser, "Pause")).to_have_count(0)

@@ -144,9 +144,7 @@ class TestList:
         assert "every 2 weeks on Monday, Friday" in html
 
     def test_a_moment_at_the_end_of_the_calendar_does_not_break_it(self, desk):
-        armed(
-            timezone="Pacific/Kiritimati", scheduled_time=datetime(9999, 12, 31, 23, tzinfo=UTC)
-        )
+        armed(timezone="Pacific/Kiritimati", scheduled_time=datetime(9999, 12, 31, 23, tzinfo=UTC))
 
         assert "Fri 31 Dec 9999, 23:00 UTC" in desk.get(reverse(LIST)).content.decode()
 
@@ -291,7 +289,7 @@ class TestListActions:
 
         entry = LogEntry.objects.get()
         assert (entry.object_id, entry.user_id) == (done.pk, operator.pk)
-        assert (entry.action_flag, entry.change_message) == (CHANGE, "Cancel")
+        assert (entry.action_flag, entry.change_message) == (CHANGE, "Cancel for good")
 
     def test_a_deleted_schedule_keeps_its_entry_in_the_history(self, desk):
         schedule = armed(description="Dentist")
@@ -322,9 +320,9 @@ class TestButtons:
     @pytest.mark.parametrize(
         ("status", "offered"),
         [
-            (S.SCHEDULED, {"Pause", "Call now", "Cancel"}),
-            (S.PAUSED, {"Resume", "Cancel"}),
-            (S.RUNNING, {"Pause", "Cancel"}),
+            (S.SCHEDULED, {"Pause", "Call now", "Cancel for good"}),
+            (S.PAUSED, {"Resume", "Cancel for good"}),
+            (S.RUNNING, {"Pause", "Cancel for good"}),
             (S.COMPLETED, set()),
             (S.CANCELLED, set()),
         ],
@@ -363,9 +361,7 @@ class TestRoles:
     @pytest.mark.parametrize("role", ROLES)
     @pytest.mark.parametrize("operation", OPERATIONS)
     @pytest.mark.parametrize("method", ["get", "head", "put", "post"])
-    def test_without_a_submitted_dialog_nothing_happens(
-        self, desk, role, operation, method
-    ):
+    def test_without_a_submitted_dialog_nothing_happens(self, desk, role, operation, method):
         client = desk if ROLES[role] is None else signed_in(*ROLES[role])
         schedule = armed(status=S.PAUSED if operation == "resume" else S.SCHEDULED)
 
@@ -501,9 +497,7 @@ class TestForm:
         ],
     )
     def test_says_at_the_box_what_is_wrong_and_writes_nothing(self, desk, fields, field, words):
-        response = desk.post(
-            reverse("admin:schedules_callschedule_add"), form_data(**fields)
-        )
+        response = desk.post(reverse("admin:schedules_callschedule_add"), form_data(**fields))
 
         assert words in str(response.context["adminform"].form.errors[field])
         assert not CallSchedule.objects.exists()
@@ -527,7 +521,10 @@ class TestForm:
             # A fraction that the boxes do not show, and the second of two equal wall times.
             (datetime(2030, 1, 1, 3, 15, 20, 500_000, tzinfo=UTC), None),
             (datetime(2030, 10, 27, 1, 30, tzinfo=UTC), None),
-            (datetime(2030, 1, 1, tzinfo=UTC), {"enabled": False, "frequency": "daily", "interval": 1}),
+            (
+                datetime(2030, 1, 1, tzinfo=UTC),
+                {"enabled": False, "frequency": "daily", "interval": 1},
+            ),
             (
                 datetime(2030, 1, 1, tzinfo=UTC),
                 {

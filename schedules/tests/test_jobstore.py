@@ -106,7 +106,7 @@ def test_no_more_is_claimed_than_places_are_free(scheduler, settings):
     scheduler.start()
 
     wait_until(lambda: len(ran) == 2, what="both places are taken")
-    wait_until(lambda: scheduler.get_jobs(), what="the scheduler looks again")
+    wait_until(scheduler.get_jobs, what="the scheduler looks again")
     assert ActiveSchedule.objects.exclude(lease="").count() == 2
 
     hold.set()

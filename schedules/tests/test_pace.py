@@ -1,6 +1,7 @@
 """The pace of dialling."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from schedules.pace import Pace
 
@@ -28,7 +29,7 @@ def test_calls_are_spaced_evenly():
             begun.append(clock.seconds)
         clock.seconds += 0.0625
 
-    spacings = [later - earlier for earlier, later in zip(begun, begun[1:], strict=False)]
+    spacings = [later - earlier for earlier, later in pairwise(begun)]
     assert set(spacings) == {0.25}
     assert len(begun) == 50
 

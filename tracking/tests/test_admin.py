@@ -226,9 +226,7 @@ class TestCallsOfASchedule:
     def test_the_list_of_schedules_shows_what_became_of_the_last_one(self, desk):
         schedule = CallScheduleFactory()
         for day, status in enumerate(["completed", "busy"]):
-            CallLogFactory(
-                schedule=schedule, occurrence=NINE + timedelta(days=day), status=status
-            )
+            CallLogFactory(schedule=schedule, occurrence=NINE + timedelta(days=day), status=status)
 
         response = desk.get(reverse("admin:schedules_callschedule_changelist"))
 
@@ -291,7 +289,8 @@ class TestSendAgain:
     def test_a_notification_cannot_be_edited(self, desk):
         notification = NotificationFactory(payload={"status": "failed"})
 
-        assert "&quot;status&quot;: &quot;failed&quot;" in desk.get(
-            page(notification)
-        ).content.decode()
+        assert (
+            "&quot;status&quot;: &quot;failed&quot;"
+            in desk.get(page(notification)).content.decode()
+        )
         assert desk.post(page(notification), {"status": "sent"}).status_code == 403

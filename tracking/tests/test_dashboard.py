@@ -64,9 +64,7 @@ class TestRunner:
         assert "manage.py runapscheduler" in shown
         assert "No runner has ever been seen here." in shown
 
-    @pytest.mark.parametrize(
-        ("stopped", "words"), [(False, "fell silent"), (True, "was stopped")]
-    )
+    @pytest.mark.parametrize(("stopped", "words"), [(False, "fell silent"), (True, "was stopped")])
     def test_gone(self, desk, stopped, words):
         seen = timezone.now() - timedelta(hours=2)
         Runner.objects.create(

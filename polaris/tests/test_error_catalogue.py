@@ -1,0 +1,403 @@
+"""The catalogue of errors: a request that causes each code, and docs/api.md that lists it."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.http import HttpResponse, QueryDict
+from django.test import Client, RequestFactory
+from rest_framework.test import APIClient
+from twilio.request_validator import RequestValidator
+
+from polaris import errors
+from polaris.error_format import ErrorFormatMiddleware
+from polaris.errors import CATALOGUE
+from schedules import arming
+from schedules.models import CallSchedule
+from schedules.tests.factories import CallScheduleFactory
+from tracking.models import CallLog
+
+pytestmark = pytest.mark.django_db
+
+DOCUMENT = Path(settings.BASE_DIR, "docs", "api.md")
+CAUSES = {}
+
+
+def causes(code):
+    """Registers a way to cause `code`."""
+
+    def register(cause):
+        CAUSES[code] = cause
+        return cause
+
+    return register
+
+
+@pytest.fixture
+def anybody():
+    """Somebody without a token, to whom an exception is an answer."""
+    return Client(raise_request_exception=False)
+
+
+def schedule_body(**changes):
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    return {"phone": "+1234567890", "scheduled_time": tomorrow} | changes
+
+
+def create(api, **changes):
+    return api.post("/schedule/", schedule_body(**changes), format="json")
+
+
+@causes("SCHEDULE_001")
+def _(api, **_):
+    return create(api, phone="12")
+
+
+@causes("SCHEDULE_002")
+def _(api, **_):
+    return create(api, scheduled_time="2001-01-01T00:00:00Z")
+
+
+@causes("SCHEDULE_003")
+def _(api, **_):
+    return create(api, phone="")
+
+
+@causes("SCHEDULE_004")
+def _(api, **_):
+    return api.get("/schedule/schedule_0")
+
+
+@causes("SCHEDULE_005")
+def _(api, client_user, **_):
+    over = CallScheduleFactory(created_by=f"user_{client_user.pk}", status="completed")
+    return api.post(f"/schedule/{over.pk}/pause")
+
+
+@causes("SCHEDULE_006")
+def _(api, **_):
+    return create(api, repeat_config={"frequency": "sometimes"})
+
+
+@causes("SCHEDULE_007")
+def _(api, **_):
+    return create(api, fone="+1234567890")
+
+
+@causes("SCHEDULE_008")
+def _(api, monkeypatch, **_):
+    def fail(*_, **__):
+        raise errors.SchedulerFailure
+
+    monkeypatch.setattr(arming, "arm", fail)
+    return create(api)
+
+
+@causes("TRACKING_001")
+def _(api, **_):
+    return api.get("/schedule/tracking/logs/log_0")
+
+
+@causes("WEBHOOK_001")
+def _(anybody, **_):
+    return anybody.post("/webhook/call-status", b"a=1", "application/x-www-form-urlencoded")
+
+
+@causes("WEBHOOK_002")
+def _(anybody, **_):
+    body = urlencode({"AccountSid": settings.TWILIO_ACCOUNT_SID})
+    signature = RequestValidator(settings.TWILIO_AUTH_TOKEN).compute_signature(
+        settings.TWILIO_WEBHOOK_URL, QueryDict(body)
+    )
+    return anybody.post(
+        "/webhook/call-status",
+        body,
+        "application/x-www-form-urlencoded",
+        headers={"X-Twilio-Signature": signature},
+    )
+
+
+@causes("AUTH_001")
+def _(anybody, **_):
+    return anybody.get("/schedule/")
+
+
+def sign_in(anybody):
+    body = {"username": "client", "password": "wrong"}
+    return anybody.post("/auth/token", body, "application/json")
+
+
+@causes("AUTH_002")
+def _(anybody, **_):
+    return sign_in(anybody)
+
+
+@causes("AUTH_003")
+def _(anybody, **_):
+    return anybody.get("/schedule/", headers={"Authorization": "Bearer nonsense"})
+
+
+@causes("AUTH_004")
+def _(client_user, **_):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(client_user)
+    return browser.post("/schedule/", schedule_body(), "application/json")
+
+
+@causes("THROTTLE_001")
+def _(anybody, **_):
+    while (answer := sign_in(anybody)).status_code == 401:
+        pass
+    return answer
+
+
+@causes("REQUEST_001")
+def _(api, **_):
+    return api.generic("POST", "/schedule/", b"{", "application/json")
+
+
+@causes("REQUEST_002")
+def _(anybody, **_):
+    return anybody.get("/nowhere")
+
+
+@causes("REQUEST_003")
+def _(api, **_):
+    return api.delete("/schedule/")
+
+
+@causes("REQUEST_004")
+def _(api, **_):
+    return api.generic("POST", "/schedule/", b"phone=1", "application/x-www-form-urlencoded")
+
+
+@causes("REQUEST_005")
+def _(api, **_):
+    return api.get("/schedule/", headers={"Accept": "text/html"})
+
+
+@causes("REQUEST_006")
+def _(api, **_):
+    return api.generic("POST", "/schedule/", b" " * 3_000_000, "application/json")
+
+
+@causes("REQUEST_007")
+def _(api, **_):
+    return api.get("/schedule/?limit=0")
+
+
+@causes("REQUEST_008")
+def _(anybody, **_):
+    return anybody.get("/schedule/", headers={"Host": "evil.example"})
+
+
+@causes("SYSTEM_001")
+def _(api, monkeypatch, **_):
+    def fail(*_, **__):
+        raise OperationalError("the disk is full")
+
+    monkeypatch.setattr(CallSchedule, "save", fail)
+    return create(api)
+
+
+@causes("SYSTEM_002")
+def _(client_user, monkeypatch, **_):
+    def fail(*_, **__):
+        raise RuntimeError("a secret of ours")
+
+    monkeypatch.setattr(CallSchedule, "save", fail)
+    api = APIClient(raise_request_exception=False)
+    api.force_authenticate(client_user)
+    return create(api)
+
+
+def assert_formatted(answer, status, code):
+    """The contract's error format, to the letter."""
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/json")
+    body = json.loads(answer.content)
+    assert list(body) == ["status", "message", "error_code", "details", "timestamp"]
+    assert (body["status"], body["error_code"]) == ("error", code)
+    assert list(body["details"]) == ["field", "issue"]
+    assert all(isinstance(text, str) for text in [*body["details"].values(), body["message"]])
+    assert body["message"]
+    assert body["details"]["issue"]
+    told = datetime.strptime(body["timestamp"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    assert abs(datetime.now(UTC) - told) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("code", CATALOGUE)
+def test_every_code_is_the_answer_to_a_request(code, api, anybody, client_user, monkeypatch):
+    answer = CAUSES[code](
+        api=api, anybody=anybody, client_user=client_user, monkeypatch=monkeypatch
+    )
+
+    assert_formatted(answer, CATALOGUE[code].status, code)
+    assert "secret" not in answer.content.decode()
+    assert "disk" not in answer.content.decode()
+
+
+def test_no_code_is_caused_that_the_catalogue_lacks():
+    assert set(CAUSES) == set(CATALOGUE)
+
+
+def test_docs_api_md_lists_every_code_with_its_status_and_meaning():
+    rows = re.findall(r"^\| `([A-Z]+_\d{3})` \| (\d{3}) \| (.+?) \|$", DOCUMENT.read_text(), re.M)
+
+    assert rows == [(entry.code, str(entry.status), entry.meaning) for entry in CATALOGUE.values()]
+
+
+def test_docs_api_md_names_no_code_that_does_not_exist():
+    assert set(re.findall(r"\b[A-Z]{4,}_\d{3}\b", DOCUMENT.read_text())) == set(CATALOGUE)
+
+
+def test_a_code_says_its_status_class():
+    assert {entry.code for entry in CATALOGUE.values() if entry.status >= 500} == {
+        "SCHEDULE_008",
+        "SYSTEM_001",
+        "SYSTEM_002",
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "REQUEST_008"),
+        (401, "AUTH_001"),
+        (403, "AUTH_004"),
+        (404, "REQUEST_002"),
+        (405, "REQUEST_003"),
+        (406, "REQUEST_005"),
+        (413, "REQUEST_006"),
+        (415, "REQUEST_004"),
+        (418, "REQUEST_008"),
+        (429, "THROTTLE_001"),
+        (500, "SYSTEM_002"),
+        (503, "SYSTEM_002"),
+    ],
+)
+def test_an_error_page_of_the_framework_becomes_json(status, code):
+    middleware = ErrorFormatMiddleware(lambda _: HttpResponse("<h1>No</h1>", status=status))
+
+    answer = middleware(RequestFactory().get("/anywhere"))
+
+    assert_formatted(answer, CATALOGUE[code].status, code)
+
+
+@pytest.mark.parametrize("status", [200, 204, 302, 304])
+def test_a_success_is_left_alone(status):
+    page = HttpResponse("page", status=status)
+
+    assert ErrorFormatMiddleware(lambda _: page)(RequestFactory().get("/")) is page
+
+
+def test_the_admins_error_pages_are_left_alone():
+    page = HttpResponse("page", status=404)
+
+    assert ErrorFormatMiddleware(lambda _: page)(RequestFactory().get("/admin/x/")) is page
+
+
+@pytest.mark.parametrize("header", ["Allow", "Retry-After"])
+def test_a_rewritten_answer_keeps_the_headers_that_a_client_needs(header):
+    page = HttpResponse("page", status=405, headers={header: "1"})
+
+    answer = ErrorFormatMiddleware(lambda _: page)(RequestFactory().get("/"))
+
+    assert answer.headers[header] == "1"
+
+
+@pytest.mark.parametrize("charset", ["rot13", "hex", "zlib", "utf-7", "unicode_escape", "nonsense"])
+def test_a_charset_of_pythons_own_is_refused_before_anything_is_decoded(charset):
+    request = RequestFactory().post("/schedule/?a=%c3%a9", b"", "application/json")
+    request.content_params = {"charset": charset}
+
+    answer = ErrorFormatMiddleware(lambda _: pytest.fail("was asked"))(request)
+
+    assert_formatted(answer, 415, "REQUEST_004")
+
+
+@pytest.mark.parametrize("failure", [OperationalError, InterfaceError])
+@pytest.mark.parametrize(
+    "path",
+    ["/schedule/", "/schedule/active", "/schedule/tracking/logs", "/schedule/tracking/stats"],
+)
+def test_a_failing_database_is_told_wherever_it_fails(api, monkeypatch, path, failure):
+    def fail(*_, **__):
+        raise failure("the disk is full")
+
+    for model in (CallSchedule, CallLog):
+        monkeypatch.setattr(type(model.objects.all()), "_fetch_all", fail)
+    monkeypatch.setattr("django.db.models.sql.compiler.SQLCompiler.execute_sql", fail)
+
+    assert_formatted(api.get(path), 500, "SYSTEM_001")
+
+
+def test_a_failing_database_is_told_to_who_signs_in(anybody, client_user, monkeypatch):
+    def fail(*_, **__):
+        raise OperationalError("the disk is full")
+
+    monkeypatch.setattr("django.db.models.sql.compiler.SQLCompiler.execute_sql", fail)
+
+    assert_formatted(sign_in(anybody), 500, "SYSTEM_001")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "NONSENSE"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nowhere",
+        "/schedule/%00",
+        "/%ff%fe",
+        "//schedule//",
+        "/schedule/a/b/c",
+        "/auth",
+        "/auth/token/x",
+        "/api",
+        "/webhook",
+        "/static/nothing.js",
+        "/é",
+        "/" + "x" * 5000,
+    ],
+    ids=lambda value: value[:20],
+)
+def test_nothing_is_at_any_other_path(anybody, method, path):
+    answer = anybody.generic(method, path)
+
+    assert answer.status_code in {404, 405}
+    assert_formatted(answer, answer.status_code, answer.json()["error_code"])
+
+
+@pytest.mark.parametrize("host", ["evil.example", "", "a b", "[::1", "localhost:x", "é", "%00"])
+@pytest.mark.parametrize("path", ["/schedule/", "/api/docs", "/auth/token", "/nowhere"])
+def test_a_host_that_is_not_ours_is_a_bad_request(anybody, host, path):
+    answer = anybody.get(path, headers={"Host": host})
+
+    assert_formatted(answer, 400, "REQUEST_008")
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("*/*", 200),
+        ("application/*", 200),
+        ("application/json; indent=99999999", 200),
+        ("application/json; indent=x", 200),
+        ("text/html, */*; q=0.1", 200),
+        ("text/html", 406),
+        ("application/xml", 406),
+        (";;;;", 406),
+        ("/", 406),
+        ("é", 406),
+        ("x" * 10_000, 406),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_answers_are_json_or_none(api, accept, status):
+    answer = api.get("/schedule/", headers={"Accept": accept})
+
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/json"
