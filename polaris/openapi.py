@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from drf_spectacular.contrib.django_filters import DjangoFilterExtension
+from drf_spectacular.openapi import AutoSchema
+
 from polaris.errors import CATALOGUE
 
 _METHODS = {"get", "post", "put", "patch", "delete"}
@@ -22,6 +25,29 @@ _ERROR = {
         "timestamp": {"type": "string", "format": "date-time"},
     },
 }
+
+
+class StrictFilterExtension(DjangoFilterExtension):  # type: ignore[no-untyped-call]
+    """Tells of `ordering` too."""
+
+    target_class = "polaris.querying.StrictFilterBackend"
+    priority = 1
+
+    def get_schema_operation_parameters(
+        self, auto_schema: AutoSchema, *args: Any, **kwargs: Any
+    ) -> list[dict[str, Any]]:
+        """The filters, and the fields that one orders by."""
+        parameters = super().get_schema_operation_parameters(auto_schema, *args, **kwargs)
+        orderable = getattr(auto_schema.view, "ordering_fields", ())
+        if orderable:
+            names = ", ".join(orderable)
+            description = f"Some of {names}, separated by commas; descending after a minus sign."
+            parameters.append(_in_query("ordering", description, {"type": "string"}))
+        return parameters
+
+
+def _in_query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
 def one_path_each(endpoints: list[tuple[str, ...]]) -> list[tuple[str, ...]]:

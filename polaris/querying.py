@@ -130,6 +130,17 @@ class StrictPagination(LimitOffsetPagination):
         """How many rows to pass over."""
         return self._number(request, "offset", 0, _LARGEST_OFFSET, 0)
 
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        """For the OpenAPI document, with the bounds."""
+        bounds = {
+            "limit": {"minimum": 1, "maximum": self.max_limit, "default": self.default_limit},
+            "offset": {"minimum": 0, "maximum": _LARGEST_OFFSET, "default": 0},
+        }
+        parameters = super().get_schema_operation_parameters(view)  # type: ignore[no-untyped-call]
+        for parameter in parameters:
+            parameter["schema"] |= bounds[parameter["name"]]
+        return list(parameters)
+
     def _number(self, request: Request, name: str, least: int, most: int, default: int) -> int:
         raw = request.query_params.get(name)
         if raw is None:

@@ -215,7 +215,7 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
         self, request: HttpRequest, obj: CallSchedule, form: ScheduleForm, change: bool
     ) -> None:
         if change:
-            obj.revision = form.cleaned_data["revision"] or obj.revision
+            obj.revision = form.cleaned_data["read_revision"] or obj.revision
             services.change_schedule(obj, plan=form.plan, **form.texts)
             return
         created = services.create_schedule(
@@ -281,7 +281,7 @@ _FORM: list[Any] = [
         {"fields": ["phone", "description", "notes", ("user_profile_id", "agent_instance_id")]},
     ),
     ("When", {"fields": ["scheduled_time", "timezone"]}),
-    ("Repetition", {"fields": [*REPETITION, "revision"]}),
+    ("Repetition", {"fields": [*REPETITION, "read_revision"]}),
 ]
 _RECORD: Any = (
     "Record",

@@ -148,7 +148,7 @@ class ScheduleForm(forms.ModelForm):
     )
 
     # As it was read: what somebody else has changed since is not overwritten.
-    revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    read_revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = CallSchedule
@@ -161,7 +161,7 @@ class ScheduleForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self._is_change:
-            self.initial["revision"] = self.instance.revision
+            self.initial["read_revision"] = self.instance.revision
             self.initial.update(_wall_time(self.instance))
             self.initial.update(_repetition(self.instance.repeat_config))
 

@@ -1,4 +1,4 @@
-"""What an operator sees first: is a runner alive, what is due, what is under way, how it went today.
+"""What an operator sees first: is a runner alive, what is due and under way, how it went today.
 
 Each card is one query, or two, whatever the number of rows, and is asked for only where the user
 may view the rows that it shows.
@@ -126,9 +126,8 @@ def _due(now: datetime) -> list[Line]:
 
 def _overdue(now: datetime) -> dict[str, Any]:
     """Due and in nobody's hands; what runners hold is being dialled."""
-    late = ActiveSchedule.objects.due(now).aggregate(
-        count=Count("pk"), oldest=Min("next_execution")
-    )
+    due = ActiveSchedule.objects.due(now)
+    late = due.aggregate(count=Count("pk"), oldest=Min("next_execution"))
     oldest = late["oldest"]
     return {"count": late["count"], "by": span_in_words(now - oldest) if oldest else ""}
 

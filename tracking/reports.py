@@ -96,7 +96,7 @@ def _ending(log: CallLog, report: CallReport) -> dict[str, Any]:
     else:
         changes |= {
             "error_code": str(report.status),
-            "error_message": _ENDINGS[report.status].format(sip=_sip(report)),
+            "error_message": report.reason or _ENDINGS[report.status].format(sip=_sip(report)),
         }
     return changes
 

@@ -44,7 +44,7 @@ class StatisticsViewSet(viewsets.GenericViewSet[CallLog]):
         """The logs that exist for this user."""
         return visible_to(self.request.user, CallLog.objects.order_by())
 
-    @extend_schema(responses={200: StatisticsSerializer})
+    @extend_schema(responses={200: StatisticsSerializer}, filters=True)
     def retrieve(self, request: Request) -> Response:
         """Seven figures."""
         return Response(statistics(self.filter_queryset(self.get_queryset())))

@@ -575,6 +575,18 @@ class TestForm:
         assert schedule.description == "before"
         assert not LogEntry.objects.exists()
 
+    def test_what_somebody_else_has_changed_meanwhile_is_not_overwritten(self, desk):
+        schedule = armed(description="before")
+        mine = shown_form(desk.get(page(schedule)))
+        desk.post(page(schedule), mine | {"description": "theirs"})
+
+        response = desk.post(page(schedule), mine | {"description": "mine"})
+
+        errors = response.context["adminform"].form.non_field_errors()
+        assert "Somebody else has changed it meanwhile" in errors[0]
+        schedule.refresh_from_db()
+        assert schedule.description == "theirs"
+
     def test_a_refusal_in_the_last_moment_is_shown_all_the_same(self, desk):
         schedule = armed()
         data = shown_form(desk.get(page(schedule)))

@@ -22,7 +22,8 @@ class CallRequest:
 class CallReport:
     """What a carrier says of a call, in its answer, a webhook or a look-up.
 
-    `at` is when it happened (UTC), `duration` whole seconds talked."""
+    `at` is when it happened (UTC), `duration` whole seconds talked, `reason` a sentence where the
+    status alone does not say why."""
 
     call_id: str
     status: CallStatus
@@ -33,6 +34,7 @@ class CallReport:
     sip_response_code: str = ""
     phone: str = ""
     is_inbound: bool = False
+    reason: str = ""
 
 
 class Trouble(StrEnum):

@@ -56,11 +56,11 @@ class TwilioCarrier(Carrier):
         )
 
     def fetch_call(self, call_id: str) -> CallReport | None:
-        """Ask Twilio for a call's present state."""
+        """Ask Twilio for a call's present state. One that it has no record of has failed."""
         try:
             call = self._client.calls(call_id).fetch()
-        except (TwilioException, requests.RequestException, ValueError):
-            return None
+        except (TwilioException, requests.RequestException, ValueError) as error:
+            return _lost(call_id) if getattr(error, "status", None) == 404 else None
         if str(call.status) not in STATUSES:
             return None
         return CallReport(
@@ -70,6 +70,15 @@ class TwilioCarrier(Carrier):
             duration=int(call.duration) if call.duration else None,
             answered_by=call.answered_by or "",
         )
+
+
+def _lost(call_id: str) -> CallReport:
+    return CallReport(
+        call_id=call_id,
+        status=CallStatus.FAILED,
+        at=timezone.now(),
+        reason="The carrier has no record of this call.",
+    )
 
 
 def callback_url(attempt_id: str) -> str:

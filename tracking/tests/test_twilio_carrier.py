@@ -139,7 +139,20 @@ def test_a_call_can_be_fetched_again(carrier, simulated):
     found = carrier.fetch_call(answer.call_id)
 
     assert found.status == CallStatus.BUSY
-    assert carrier.fetch_call("CA" + "f" * 32) is None
+
+
+def test_a_call_that_twilio_has_no_record_of_has_failed(carrier):
+    found = carrier.fetch_call("CA" + "f" * 32)
+
+    assert found.status == CallStatus.FAILED
+    assert "no record" in found.reason
+
+
+@responses.activate
+def test_a_call_that_cannot_be_asked_for_is_not_decided():
+    responses.get(URL.replace(".json", f"/CA{'f' * 32}.json"), status=503)
+
+    assert TwilioCarrier().fetch_call("CA" + "f" * 32) is None
 
 
 @pytest.mark.parametrize("name", ["ACCOUNT_SID", "AUTH_TOKEN", "FROM_NUMBER", "WEBHOOK_URL"])
