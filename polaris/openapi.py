@@ -27,7 +27,7 @@ _ERROR = {
 }
 
 
-class StrictFilterExtension(DjangoFilterExtension):  # type: ignore[no-untyped-call]
+class StrictFilterExtension(DjangoFilterExtension):
     """Tells of `ordering` too."""
 
     target_class = "polaris.querying.StrictFilterBackend"

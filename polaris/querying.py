@@ -136,7 +136,7 @@ class StrictPagination(LimitOffsetPagination):
             "limit": {"minimum": 1, "maximum": self.max_limit, "default": self.default_limit},
             "offset": {"minimum": 0, "maximum": _LARGEST_OFFSET, "default": 0},
         }
-        parameters = super().get_schema_operation_parameters(view)  # type: ignore[no-untyped-call]
+        parameters = super().get_schema_operation_parameters(view)
         for parameter in parameters:
             parameter["schema"] |= bounds[parameter["name"]]
         return list(parameters)

@@ -89,6 +89,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+LOGIN_REDIRECT_URL = "admin:index"
+
 # -- databases -----------------------------------------------------------------------------------
 MONGODB_URL = env.text("MONGODB_URL")
 DATABASE_NAME = env.text("DATABASE_NAME", "polaris_db")

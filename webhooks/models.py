@@ -44,6 +44,7 @@ class WebhookEvent(models.Model):
         indexes = [
             models.Index(fields=["-received_at", "-id"], name="webhook_newest"),
             models.Index(fields=["call_id"], name="webhook_call"),
+            models.Index(fields=["attempt_id"], name="webhook_attempt"),
         ]
 
     def __str__(self) -> str:
