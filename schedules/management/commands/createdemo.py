@@ -19,38 +19,54 @@ PASSWORD = "demo"  # noqa: S105 (printed at every start; docs say to remove the 
 
 @dataclass(frozen=True, slots=True)
 class _Demo:
-    """A schedule of the demo; `seconds` from now to its first call."""
+    """A schedule of the demo: `seconds` from now, or at nine on the clock of `timezone`, `days`
+    from today."""
 
     description: str
     phone: str
-    seconds: int
-    repeat_config: dict[str, Any] | None = None
-    timezone: str = "UTC"
+    seconds: int = 0
     will: str = ""
+    days: int = 0
+    timezone: str = "UTC"
+    repeat_config: dict[str, Any] | None = None
 
 
 _DEMOS = [
-    _Demo("Appointment reminder", "+14155550100", 10, will="is answered"),
-    _Demo("Delivery window", "+14155550101", 20, will="meets a busy line"),
-    _Demo("Prescription ready", "+14155550102", 30, will="is not answered"),
-    _Demo("Invoice follow-up", "+14155550103", 40, will="fails"),
-    _Demo("Wrong number", "+14155550111", 45, will="is refused by the carrier"),
+    _Demo("Appointment reminder", "+14155550100", 10, "is answered"),
+    _Demo("Delivery window", "+14155550101", 20, "meets a busy line"),
+    _Demo("Table booking", "+14155550150", 25, "is answered"),
+    _Demo("Prescription ready", "+14155550102", 30, "is not answered"),
+    _Demo("Callback for Mr Osei", "+14155550151", 35, "is answered"),
+    _Demo("Invoice follow-up", "+14155550103", 40, "fails"),
+    _Demo("Wrong number", "+14155550111", 45, "is refused by the carrier"),
     _Demo(
         "Hourly check-in",
-        "+14155550107",
+        "+14155550108",
         50,
-        {"frequency": "hourly", "count": 24},
-        will="is answered, then repeats every hour",
+        "is answered, then repeats every hour",
+        repeat_config={"frequency": "hourly", "count": 24},
     ),
     _Demo(
         "Morning call",
-        "+14155550120",
-        24 * 3600,
-        {"frequency": "weekly", "weekdays": ["monday", "wednesday", "friday"]},
-        "America/New_York",
+        "+14155550130",
+        days=1,
+        timezone="America/New_York",
+        repeat_config={"frequency": "weekly", "weekdays": ["monday", "wednesday", "friday"]},
     ),
-    _Demo("Rent is due", "+14155550130", 7 * 24 * 3600, {"frequency": "monthly"}, "Europe/Berlin"),
-    _Demo("Yearly review", "+14155550140", 30 * 24 * 3600, {"frequency": "yearly"}, "Asia/Tokyo"),
+    _Demo(
+        "Rent is due",
+        "+14155550131",
+        days=7,
+        timezone="Europe/Berlin",
+        repeat_config={"frequency": "monthly"},
+    ),
+    _Demo(
+        "Yearly review",
+        "+14155550132",
+        days=30,
+        timezone="Asia/Tokyo",
+        repeat_config={"frequency": "yearly"},
+    ),
 ]
 
 
@@ -79,9 +95,10 @@ def _operator() -> Any:
 
 
 def _create(demo: _Demo, now: datetime, created_by: str) -> None:
+    at_nine = f"{now + timedelta(days=demo.days):%Y-%m-%d}T09:00:00"
     plan = make_plan(
         phone=demo.phone,
-        scheduled_time=now + timedelta(seconds=demo.seconds),
+        scheduled_time=at_nine if demo.days else now + timedelta(seconds=demo.seconds),
         timezone=demo.timezone,
         repeat_config=demo.repeat_config,
         now=now,
