@@ -12,6 +12,8 @@ def owner_id(user: Any) -> str:
     return f"user_{user.pk}"
 
 
-def visible_to(user: Any, rows: QuerySet[Row]) -> QuerySet[Row]:
-    """The rows that exist for `user`: all for staff, else those of its own making."""
-    return rows if user.is_staff else rows.filter(created_by=owner_id(user))
+def visible_to(user: Any, rows: QuerySet[Row], *, owner: str = "created_by") -> QuerySet[Row]:
+    """The rows that exist for `user`: all for staff, else those of its own making.
+
+    `owner` names the field, of the rows or beyond a relation, that says whose they are."""
+    return rows if user.is_staff else rows.filter(**{owner: owner_id(user)})

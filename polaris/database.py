@@ -4,10 +4,11 @@ Under MongoDB Django's own `transaction.atomic` does nothing and its `on_commit`
 the block fails, so the back end's own pair takes their place there.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
-from django.db import close_old_connections, connection, transaction
+from django.db import DatabaseError, close_old_connections, connection, transaction
 
 
 def is_mongodb() -> bool:
@@ -22,11 +23,7 @@ def can_skip_locked() -> bool:
 
 def atomic() -> AbstractContextManager[None]:
     """A transaction, or a savepoint inside one."""
-    if is_mongodb():
-        from django_mongodb_backend import transaction as mongodb  # noqa: PLC0415 (optional)
-
-        return mongodb.atomic()
-    return transaction.atomic()
+    return _mongodb_atomic() if is_mongodb() else transaction.atomic()
 
 
 def on_commit(callback: Callable[[], object]) -> None:
@@ -37,6 +34,24 @@ def on_commit(callback: Callable[[], object]) -> None:
         mongodb.on_commit(callback)
         return
     transaction.on_commit(callback)
+
+
+@contextmanager
+def _mongodb_atomic() -> Iterator[None]:
+    """The back end's transaction, mended: a commit that fails leaves nothing for the next block."""
+    from django_mongodb_backend.transaction import atomic  # noqa: PLC0415 (optional)
+    from pymongo.errors import PyMongoError  # noqa: PLC0415 (optional)
+
+    database: Any = connection
+    try:
+        with atomic():
+            yield
+    except PyMongoError as error:
+        raise DatabaseError(str(error)) from error
+    finally:
+        if database.session is not None and not database.in_atomic_block_mongo:
+            database._end_session()
+            database.run_on_commit = []
 
 
 def renew_connection() -> None:

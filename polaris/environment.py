@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import available_timezones
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -14,7 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 Value = TypeVar("Value")
 
 _RATE = re.compile(r"[1-9][0-9]{0,8}/(s|sec|second|m|min|minute|h|hour|d|day)")
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+# Names of the time zone database that are no places.
+_NO_ZONES = {"Factory", "localtime", "posixrules"}
 
 
 class Environment:
@@ -52,10 +54,8 @@ class Environment:
     def zone(self, name: str, default: str) -> str:
         """The name of an IANA time zone."""
         raw = self.text(name, default)
-        try:
-            ZoneInfo(raw)
-        except (ValueError, OSError, KeyError) as error:
-            raise _wrong(name, raw, "an IANA time zone such as UTC or Europe/Berlin") from error
+        if raw not in available_timezones() - _NO_ZONES:
+            raise _wrong(name, raw, "an IANA time zone such as UTC or Europe/Berlin")
         return raw
 
     def url(self, name: str, default: str = "", *, bare: bool = False) -> str:

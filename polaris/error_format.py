@@ -58,14 +58,18 @@ class ErrorFormatMiddleware(MiddlewareMixin):
     """Rewrites what Django answers outside of DRF's views. The admin keeps its pages."""
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        """Refuses a charset other than UTF-8, as RFC 8259 does.
+        """Refuses a charset other than UTF-8, as RFC 8259 does, and a body without its length.
 
-        Django would read the query by it too, and Python's codecs know such as rot13."""
+        Django would read the query by the charset too, and Python's codecs know such as rot13;
+        DRF takes a body of unknown length for none."""
         charset = (request.content_params or {}).get("charset", "utf-8")
-        if charset.lower() in _UTF_8:
-            return None
-        error, field = errors.UNSUPPORTED_MEDIA_TYPE, "Content-Type"
-        return _json(error, message=error.meaning, field=field, issue="The charset must be utf-8.")
+        if charset.lower() not in _UTF_8:
+            issue = "The charset must be utf-8."
+            return _refuse(errors.UNSUPPORTED_MEDIA_TYPE, "Content-Type", issue)
+        if "HTTP_TRANSFER_ENCODING" in request.META:
+            issue = "A body must be sent whole, with its Content-Length."
+            return _refuse(errors.BAD_REQUEST, "Transfer-Encoding", issue)
+        return None
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
@@ -77,7 +81,7 @@ class ErrorFormatMiddleware(MiddlewareMixin):
         error = errors.code_for_status(response.status_code)
         field = "path" if error is errors.PATH_NOT_FOUND else ""
         issue = f"There is nothing at {request.path}." if field else error.meaning
-        rewritten = _json(error, message=error.meaning, field=field, issue=issue)
+        rewritten = _refuse(error, field, issue)
         for header in ("Allow", "Retry-After"):
             if header in response.headers:
                 rewritten[header] = response.headers[header]
@@ -90,8 +94,9 @@ def _answer(error: ErrorCode, field: str, issue: str, message: str = "") -> Resp
     return Response(body, status=error.status)
 
 
-def _json(error: ErrorCode, **words: str) -> HttpResponse:
-    body = json.dumps(error_body(error, **words))
+def _refuse(error: ErrorCode, field: str, issue: str) -> HttpResponse:
+    """For requests that do not reach DRF."""
+    body = json.dumps(error_body(error, message=error.meaning, field=field, issue=issue))
     return HttpResponse(body, status=error.status, content_type="application/json")
 
 

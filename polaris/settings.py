@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from polaris import mongodb
 from polaris.environment import Environment, require
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -15,6 +16,7 @@ env = Environment(Path(os.environ.get("ENV_FILE", BASE_DIR / ".env")))
 DEBUG = env.flag("DEBUG", default=False)
 SECRET_KEY = env.text("SECRET_KEY", "an open secret, for debugging alone" if DEBUG else "")
 require(SECRET_KEY, "SECRET_KEY is not set: put a long random string into .env (bin/setup does).")
+require(DEBUG or len(SECRET_KEY) >= 32, "SECRET_KEY is shorter than 32 characters.")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", {"DEBUG", "INFO", "WARNING", "ERROR"})
@@ -99,7 +101,14 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+if MONGODB_URL:
+    DATABASES["default"] = mongodb.database(
+        MONGODB_URL, DATABASE_NAME, database_url=env.text("DATABASE_URL")
+    )
+    DEFAULT_AUTO_FIELD = mongodb.AUTO_FIELD
+    INSTALLED_APPS = mongodb.installed_apps(INSTALLED_APPS)
+    MIGRATION_MODULES = mongodb.MIGRATION_MODULES
+elif DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # FULL: a ledger row must survive a power cut, or its call could be placed again.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -236,6 +245,7 @@ LOGGING = {
     "loggers": {
         # APScheduler names every job and every wake-up at INFO; the runner logs its own lines.
         "apscheduler": {"level": "WARNING"},
+        "apscheduler.executors": {"level": "CRITICAL"},
         # The SDK's INFO lines hold query strings, and those hold phone numbers.
         "twilio": {"level": "WARNING"},
     },

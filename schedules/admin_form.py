@@ -185,6 +185,12 @@ class ScheduleForm(forms.ModelForm):
     def _is_change(self) -> bool:
         return not self.instance._state.adding
 
+    @property
+    def _kept_rule(self) -> tuple[str, dict[str, Any] | None] | None:
+        if not self._is_change:
+            return None
+        return self.instance.timezone, self.instance.repeat_config
+
     def _make_plan(self, cleaned: dict[str, Any]) -> None:
         kept = self.instance.scheduled_time if self._is_change else None
         moved = {"scheduled_time", "timezone"}.intersection(self.changed_data)
@@ -197,6 +203,7 @@ class ScheduleForm(forms.ModelForm):
                 repeat_config=self._repeat_config(cleaned),
                 now=timezone.now(),
                 kept_time=kept,
+                kept_rule=self._kept_rule,
             )
         except PolarisError as error:
             self._tell(error)

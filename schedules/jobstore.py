@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from polaris.database import renew_connection
 from schedules.claims import claim_due, give_back
@@ -80,7 +80,11 @@ class ArmedJobStore(BaseJobStore):
 
     def shutdown(self) -> None:
         """Give back what was claimed and not begun."""
-        give_back(runner_id=self._runner_id)
+        renew_connection()
+        try:
+            give_back(runner_id=self._runner_id)
+        except DatabaseError:
+            self._logger.warning("the database is away: what is held is free when its lease ends")
         connection.close()
 
     def _to_job(self, armed: ActiveSchedule) -> Job:

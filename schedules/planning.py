@@ -37,13 +37,14 @@ def make_plan(
     repeat_config: Any,
     now: datetime,
     kept_time: datetime | None = None,
-    kept_is_recurring: bool = True,
+    kept_rule: tuple[str, dict[str, Any] | None] | None = None,
 ) -> Plan:
     """Check everything at once; nothing has been written when this raises.
 
     `scheduled_time` with an offset is that instant, without one local time in `timezone`. It may
     lie before `now` only where it is `kept_time`, the anchor that a recurring schedule already
-    has, or the time of a one-time call that stays one. Raises InvalidPhone, InvalidTime or
+    has. Where its zone and repeat_config are the kept ones too, nothing is armed by the plan, and
+    it does not matter whether an occurrence is left. Raises InvalidPhone, InvalidTime or
     InvalidRepetition, each with the field named."""
     checked_phone = check_phone(phone)
     zone_name = _check_zone(timezone)
@@ -54,11 +55,10 @@ def make_plan(
         config = normalise_repeat_config(repeat_config, anchor=anchor, zone=zone)
     except InvalidRepeatConfig as error:
         raise InvalidRepetition(error.issue, field=error.field) from error
-    is_kept = anchor == kept_time and bool(rule or not kept_is_recurring)
-    if anchor < now and not is_kept:
-        raise InvalidTime(f"{anchor:%Y-%m-%d %H:%M:%S} UTC is in the past.")
-    if rule is None:
+    if anchor == kept_time and (zone_name, config) == kept_rule:
         return Plan(checked_phone, anchor, zone_name, config, first=anchor)
+    if anchor < now and not (rule and anchor == kept_time):
+        raise InvalidTime(f"{anchor:%Y-%m-%d %H:%M:%S} UTC is in the past.")
     first = next_occurrence(anchor, zone, rule, after=max(anchor - _INSTANT, now - _INSTANT))
     if first is None:
         raise InvalidRepetition("The rule has no occurrence left.")

@@ -14,6 +14,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.triggers.interval import IntervalTrigger
 from apscheduler.util import ref_to_obj
 from django.conf import settings
+from django.db import DatabaseError
 from django.utils import timezone
 from django_apscheduler.models import DjangoJob
 
@@ -69,6 +70,7 @@ def register() -> Runner:
 
 def sign_off(runner_id: str) -> None:
     """Write down that this process has ended in good order."""
+    renew_connection()
     Runner.objects.filter(pk=runner_id).update(stopped_at=timezone.now())
 
 
@@ -125,6 +127,8 @@ def _unless_it_runs(job: Callable[..., object]) -> Callable[..., None]:
         if running.acquire(blocking=False):
             try:
                 job(*args)
+            except DatabaseError as error:
+                logger.warning("the database failed: %s", str(error).partition("\n")[0])
             finally:
                 running.release()
 
@@ -133,7 +137,7 @@ def _unless_it_runs(job: Callable[..., object]) -> Callable[..., None]:
 
 def _log_execution(event: Any) -> None:
     if event.code == EVENT_JOB_ERROR:
-        # The traceback names what failed; APScheduler's own logger has printed it already.
-        logger.error("job %s of %s failed: %r", event.job_id, event.jobstore, event.exception)
+        failure = f"{event.exception!r}\n{event.traceback}"
+        logger.error("job %s of %s failed: %s", event.job_id, event.jobstore, failure)
     elif event.jobstore != _COMPANIONS:
         logger.info("job %s of %s executed", event.job_id, event.jobstore)

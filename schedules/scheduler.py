@@ -38,8 +38,6 @@ class OccurrenceTrigger(BaseTrigger):
         self._moment = moment
         self._lease = lease
 
-    def get_next_fire_time(
-        self, previous_fire_time: datetime | None, now: datetime
-    ) -> datetime:
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         """The occurrence's time, or the end of the claim."""
         return self._moment if previous_fire_time is None else now + self._lease

@@ -89,6 +89,11 @@ def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> Call
     return schedule
 
 
+def require_editable(schedule: CallSchedule) -> None:
+    """Raises IllegalTransition unless `schedule` may be changed as it was read."""
+    _require(schedule.status in EDITABLE, schedule, "changed")
+
+
 def pause(schedule: CallSchedule) -> CallSchedule:
     """Stop dialling until resumed; a call already placed goes on.
 
@@ -211,7 +216,7 @@ def _move(
     schedule.refresh_from_db()
 
 
-def _require(changed: int, schedule: CallSchedule, verb: str) -> None:
+def _require(changed: object, schedule: CallSchedule, verb: str) -> None:
     if not changed:
         raise _not_allowed(schedule, verb)
 

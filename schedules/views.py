@@ -11,7 +11,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from polaris.access import owner_id, visible_to
-from polaris.errors import IllegalTransition
 from polaris.moments import show_utc
 from schedules import services
 from schedules.filters import ActiveScheduleFilterSet, ScheduleFilterSet
@@ -23,7 +22,6 @@ from schedules.serializers import (
     ScheduleInput,
     ScheduleSerializer,
 )
-from schedules.states import EDITABLE, ScheduleStatus
 
 _TEXTS = ("description", "notes", "user_profile_id", "agent_instance_id")
 _PLANNED = ("phone", "scheduled_time", "timezone", "repeat_config")
@@ -93,7 +91,7 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
         return self.get_queryset().named(schedule_id)  # type: ignore[attr-defined]
 
     def _change(self, schedule: CallSchedule, asked: dict[str, Any]) -> Response:
-        _refuse_unless_editable(schedule)
+        services.require_editable(schedule)  # a schedule that is over has past times, no wrong ones
         plan = _plan(asked, kept=schedule)
         services.change_schedule(schedule, plan=plan, **_texts(asked))
         return self._answer(schedule.pk, "Schedule updated successfully")
@@ -119,9 +117,8 @@ class ActiveScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Activ
 
     def get_queryset(self) -> QuerySet[ActiveSchedule]:
         """By due time, those that exist for this user."""
-        schedules = visible_to(self.request.user, CallSchedule.objects.all())
         rows = ActiveSchedule.objects.in_order()
-        return rows if self.request.user.is_staff else rows.filter(schedule__in=schedules)
+        return visible_to(self.request.user, rows, owner="schedule__created_by")
 
 
 def _read(request: Request, *, partial: bool = False) -> dict[str, Any]:
@@ -130,19 +127,12 @@ def _read(request: Request, *, partial: bool = False) -> dict[str, Any]:
     return dict(given.validated_data)
 
 
-def _refuse_unless_editable(schedule: CallSchedule) -> None:
-    """Before its plan is made: the times of a schedule that is over are past, but not at fault."""
-    if schedule.status not in EDITABLE:
-        label = ScheduleStatus(schedule.status).label
-        raise IllegalTransition(f"A {label} schedule cannot be changed.")
-
-
 def _plan(asked: dict[str, Any], *, kept: CallSchedule | None = None) -> Plan:
     return make_plan(
         **{name: asked[name] for name in _PLANNED},
         now=timezone.now(),
         kept_time=kept.scheduled_time if kept else None,
-        kept_is_recurring=kept.is_recurring if kept else False,
+        kept_rule=(kept.timezone, kept.repeat_config) if kept else None,
     )
 
 

@@ -38,6 +38,14 @@ def receive(fields: QueryDict, *, attempt_id: str) -> None:
     event = _keep(fields, attempt_id)
     if event.processed_at is not None:
         return
+    try:
+        _process(event, fields, attempt_id)
+    except IntegrityError:
+        # A call that is not ours: another of its webhooks has just made its log.
+        _process(event, fields, attempt_id)
+
+
+def _process(event: WebhookEvent, fields: QueryDict, attempt_id: str) -> None:
     with atomic():
         report = to_report(fields, attempt_id=attempt_id)
         outcome = _OUTCOMES[apply_report(report)] if report else Outcome.IGNORED

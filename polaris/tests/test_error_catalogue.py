@@ -320,6 +320,15 @@ def test_a_charset_of_pythons_own_is_refused_before_anything_is_decoded(charset)
     assert_formatted(answer, 415, "REQUEST_004")
 
 
+def test_a_body_of_unknown_length_is_refused_instead_of_taken_for_none(api):
+    answer = api.post(
+        "/schedule/", schedule_body(), format="json", headers={"Transfer-Encoding": "chunked"}
+    )
+
+    assert_formatted(answer, 400, "REQUEST_008")
+    assert answer.json()["details"]["field"] == "Transfer-Encoding"
+
+
 @pytest.mark.parametrize("failure", [OperationalError, InterfaceError])
 @pytest.mark.parametrize(
     "path",

@@ -202,10 +202,6 @@ def test_the_page_takes_everything_from_this_server(anybody):
     assert not re.findall(r"""["'](?:https?:)?//[^"']*["']""", page + script)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="polaris.urls: SpectacularSwaggerSplitView.as_view(…, metadata_class=None) is wanted",
-)
 def test_a_browser_may_ask_what_the_page_can_do(anybody):
     answer = anybody.options("/api/docs")
 

@@ -377,14 +377,14 @@ def test_a_body_that_is_no_schedule_is_refused(send_raw, body, code):
     assert not CallSchedule.objects.exists()
 
 
-@pytest.mark.parametrize("depth", [100, 900, 950, 980, 990, 1000, 5000])
 @pytest.mark.parametrize("field", ["phone", "call_type", "repeat_config", "unknown"])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-def test_no_depth_of_nesting_breaks_the_server(send_raw, field, depth, opening, closing):
-    answer = send_raw(f'{{"{field}": {opening * depth}1{closing * depth}}}'.encode())
+def test_no_depth_of_nesting_breaks_the_server(send_raw, field, opening, closing):
+    depths = [*range(880, 1000, 5), 10, 100, 5000]
 
-    assert answer.status_code == 400
-    assert answer.json()["status"] == "error"
+    answers = [send_raw(f'{{"{field}": {opening * n}1{closing * n}}}'.encode()) for n in depths]
+
+    assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(400, "error")}
 
 
 def test_a_body_larger_than_the_server_reads_is_refused(send_raw):

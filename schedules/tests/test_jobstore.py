@@ -25,9 +25,9 @@ hold = threading.Event()
 
 def note(armed_id: str, lease: str) -> None:
     """Stands for the job that dials."""
-    ran.append((armed_id, lease))
     ActiveSchedule.objects.filter(pk=armed_id, lease=lease).delete()
     connection.close()
+    ran.append((armed_id, lease))
 
 
 def wait_for_hold(armed_id: str, lease: str) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from polaris.access import owner_id
+from schedules.tests.factories import CallScheduleFactory
 from tracking.states import CallStatus
 from tracking.tests.factories import CallLogFactory
 
@@ -204,3 +205,14 @@ def test_logs_are_read_and_never_written(api, make_log, method, what):
 
     assert (answer.status_code, answer.json()["error_code"]) == (405, "REQUEST_003")
     assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_the_logs_of_a_deleted_schedule_stay(api, client_user):
+    schedule = CallScheduleFactory(created_by=owner_id(client_user))
+    log = CallLogFactory(schedule=schedule, status=CallStatus.COMPLETED)
+
+    assert api.delete(f"/schedule/{schedule.pk}").status_code == 200
+
+    shown = api.get(f"/schedule/tracking/logs/{log.pk}").json()
+    assert shown["schedule_id"] == schedule.pk
+    assert shown["status"] == "completed"

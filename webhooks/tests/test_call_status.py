@@ -13,6 +13,7 @@ from django.test import Client
 from twilio.request_validator import RequestValidator
 
 from schedules.models import CallSchedule
+from tracking import reports
 from tracking.models import CallLog
 from tracking.tests.factories import CallLogFactory
 from webhooks import inbox
@@ -299,6 +300,23 @@ def test_a_call_of_our_account_that_nobody_scheduled_gets_a_log_of_its_own(
     log = CallLog.objects.get()
     assert (log.call_type, log.phone, log.status) == (call_type, phone, "completed")
     assert (log.schedule_id, log.created_by, log.duration) == (None, "", 9)
+
+
+def test_two_webhooks_at_once_of_a_call_that_nobody_scheduled_both_count(monkeypatch):
+    """The second one looks for the log before the first one has committed it."""
+    report("ringing", Direction="inbound")
+    find = reports._find
+
+    def find_nothing(_):
+        monkeypatch.setattr(reports, "_find", find)
+
+    monkeypatch.setattr(reports, "_find", find_nothing)
+
+    answer = report("completed", Direction="inbound", CallDuration="9")
+
+    assert answer.status_code == 204
+    assert CallLog.objects.get().status == "completed"
+    assert set(WebhookEvent.objects.values_list("outcome", flat=True)) == {"created", "applied"}
 
 
 def test_nobody_but_staff_sees_a_call_that_nobody_scheduled(api, operator):

@@ -1,0 +1,61 @@
+"""MongoDB as the database: what changes in the settings where MONGODB_URL is set.
+
+docs/mongodb.md says what it needs and what is missing there."""
+
+import re
+from collections.abc import Iterable
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+from polaris.environment import require
+
+ENGINE = "django_mongodb_backend"
+AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
+
+# Third-party apps with counted keys, which MongoDB does not have: each with a configuration and a
+# set of migrations of its own. Everything else runs unchanged.
+_CONFIGS = {
+    "django.contrib.admin": "polaris.mongodb_apps.AdminConfig",
+    "django.contrib.auth": "polaris.mongodb_apps.AuthConfig",
+    "django.contrib.contenttypes": "polaris.mongodb_apps.ContentTypesConfig",
+    "django_apscheduler": "polaris.mongodb_apps.DjangoApschedulerConfig",
+}
+MIGRATION_MODULES = {
+    label: f"polaris.mongodb_migrations.{label}"
+    for label in ("admin", "auth", "contenttypes", "django_apscheduler")
+}
+
+# What MongoDB itself allows is a little more; these need no quoting anywhere.
+_DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}", re.ASCII)
+
+
+def database(url: str, name: str, *, database_url: str) -> dict[str, Any]:
+    """Django's settings of the database `name` at `url`.
+
+    Raises ImproperlyConfigured; no message shows the URL, which may hold a password."""
+    require(not database_url, "DATABASE_URL and MONGODB_URL are both set: unset one of them.")
+    require(_is_mongodb_url(url), "MONGODB_URL must be a mongodb:// or mongodb+srv:// address.")
+    require(
+        _DATABASE_NAME.fullmatch(name),
+        f"DATABASE_NAME is {name!r}, but must be up to 63 letters, digits, - or _.",
+    )
+    require(
+        find_spec(ENGINE),
+        "MONGODB_URL is set, but django-mongodb-backend is not installed: "
+        "pip install -r requirements-optional.txt",
+    )
+    return {"ENGINE": ENGINE, "HOST": url, "NAME": name}
+
+
+def installed_apps(apps: Iterable[str]) -> list[str]:
+    """`apps`, those with counted keys in their MongoDB dress, and the back end itself."""
+    return [*(_CONFIGS.get(app, app) for app in apps), "polaris.mongodb_apps.BackendConfig"]
+
+
+def _is_mongodb_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"mongodb", "mongodb+srv"} and bool(parts.netloc.rpartition("@")[2])

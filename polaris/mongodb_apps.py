@@ -1,0 +1,85 @@
+"""App configurations that take the place of third-party ones where MongoDB is the database."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import AppConfig
+from django.contrib.admin import apps as admin
+from django.contrib.auth import apps as auth
+from django.contrib.contenttypes import apps as contenttypes
+from django.db import connections, models
+from django.db.models.signals import post_migrate
+from django_apscheduler import apps as django_apscheduler
+
+from polaris.mongodb import AUTO_FIELD, ENGINE
+
+
+class AdminConfig(admin.AdminConfig):
+    """The admin, its log with ObjectId keys."""
+
+    default_auto_field = AUTO_FIELD
+
+
+class AuthConfig(auth.AuthConfig):
+    """Accounts, groups and permissions with ObjectId keys."""
+
+    default_auto_field = AUTO_FIELD
+
+
+class ContentTypesConfig(contenttypes.ContentTypesConfig):
+    """Content types with ObjectId keys."""
+
+    default_auto_field = AUTO_FIELD
+
+
+class DjangoApschedulerConfig(django_apscheduler.DjangoApschedulerConfig):
+    """The housekeeping's history with ObjectId keys."""
+
+    default_auto_field = AUTO_FIELD
+
+    def import_models(self) -> None:
+        """Its model names BigAutoField itself, so that class is another one while it is read."""
+        from django_mongodb_backend.fields import ObjectIdAutoField  # noqa: PLC0415 (optional)
+
+        counted = models.BigAutoField
+        models.BigAutoField = ObjectIdAutoField  # type: ignore[misc]
+        try:
+            super().import_models()
+        finally:
+            models.BigAutoField = counted  # type: ignore[misc]
+
+
+class BackendConfig(AppConfig):
+    """The back end, and the indexes that it leaves out."""
+
+    name = ENGINE
+
+    def ready(self) -> None:
+        """Every `migrate` ends with the indexes."""
+        post_migrate.connect(add_lookup_indexes, dispatch_uid="polaris.mongodb_apps")
+
+
+def add_lookup_indexes(*, app_config: AppConfig, using: str, **_: Any) -> None:
+    """Give what is unique a plain index, too.
+
+    Version 5.2.4 makes unique indexes partial ({field: {$type: …}}), and the server uses a partial
+    index only for queries that repeat its condition, which those of the back end do not: without
+    this, looking a row up by its key reads the whole collection. Its pull request 543 will help."""
+    connection: Any = connections[using]
+    for model in app_config.get_models(include_auto_created=True):
+        if model._meta.managed and not model._meta.proxy:
+            collection = connection.get_collection(model._meta.db_table)
+            for columns in sorted(set(unique_columns(model))):
+                name = "_".join(["lookup", *columns])
+                collection.create_index([(column, 1) for column in columns], name=name)
+
+
+def unique_columns(model: type[models.Model]) -> Iterator[tuple[str, ...]]:
+    """The columns of each of the model's unique indexes, but for `_id`, which needs none."""
+    options: Any = model._meta
+    for field in options.local_fields:
+        if field.unique and field.column != "_id":
+            yield (field.column,)
+    constraints = [each.fields for each in options.total_unique_constraints]
+    for names in [*options.unique_together, *constraints]:
+        yield tuple(options.get_field(name).column for name in names)

@@ -1,0 +1,390 @@
+"""MongoDB by MONGODB_URL, as far as it can be shown without a server.
+
+A child process with MongoDB's settings looks at itself (`tell`) and says what it found."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.db import connection, connections, transaction
+from django.db.migrations import RunPython, RunSQL
+from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
+from django.db.models import CheckConstraint, Count, F, GeneratedField, Min, Q, QuerySet
+from django.db.models.signals import post_migrate
+from django.utils import timezone
+
+from polaris import mongodb
+from polaris.database import atomic, can_skip_locked, is_mongodb, on_commit
+from schedules.models import ActiveSchedule, CallSchedule
+from tracking.models import CallLog
+
+NOWHERE = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50"
+OWN = ("schedules", "tracking", "webhooks")
+needs_the_back_end = pytest.mark.skipif(
+    find_spec("django_mongodb_backend") is None,
+    reason="django-mongodb-backend is not installed (requirements-optional.txt)",
+)
+
+
+def python(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `code` with no database chosen but by `variables`."""
+    others = {"DATABASE_URL", "MONGODB_URL", "DATABASE_NAME"}
+    own = {name: value for name, value in os.environ.items() if name not in others}
+    own |= {"DJANGO_SETTINGS_MODULE": "polaris.settings", "PYTHONWARNINGS": "error"}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=settings.BASE_DIR,
+        env=own | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def manage(before: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    """`manage.py check`, after the statements in `before`."""
+    call = "import sys; sys.argv = ['manage.py', 'check']; import manage; "
+    return python(call + before + "manage.main()", **variables)
+
+
+# -- what the child says of itself ---------------------------------------------------------------
+def tell() -> None:
+    """Everything that the tests below ask, as JSON."""
+    # Whoever connects asks this first; a schema editor and an empty transaction ask nothing more.
+    connections["default"].get_database_version = lambda: (6, 0)
+    call_command("check", databases=["default"])
+    found = {
+        "settings": settings_found(),
+        "counted": [model._meta.label for model in every_model() if is_counted(model)],
+        "unwritten": list(unwritten_migrations()),
+        "beyond": beyond_the_back_end(),
+        "commands": migration_commands(),
+        "lookups": lookup_indexes(),
+        "transactions": transactions(),
+        "refused": refused_queries(),
+    }
+    json.dump(found, sys.stdout)
+
+
+def settings_found() -> dict[str, Any]:
+    return {
+        "database": {name: connection.settings_dict[name] for name in ("ENGINE", "HOST", "NAME")},
+        "vendor": connection.vendor,
+        "auto_field": settings.DEFAULT_AUTO_FIELD,
+        "labels": sorted(config.label for config in apps.get_app_configs()),
+        "is_mongodb": is_mongodb(),
+        "can_skip_locked": can_skip_locked(),
+    }
+
+
+def every_model() -> list[Any]:
+    return apps.get_models(include_auto_created=True)
+
+
+def is_counted(model: Any) -> bool:
+    return model._meta.pk.get_internal_type() in {"AutoField", "BigAutoField", "SmallAutoField"}
+
+
+def unwritten_migrations() -> dict[str, Any]:
+    """As `makemigrations --check`, which asks the server first what it has applied."""
+    loader = MigrationLoader(None)
+    detector = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps))
+    return detector.changes(graph=loader.graph)
+
+
+def beyond_the_back_end() -> list[str]:
+    """What of our own migrations MongoDB could not do, or would pass over in silence."""
+    loader = MigrationLoader(None)
+    found = []
+    for (label, name), migration in loader.graph.nodes.items():
+        code = [each for each in migration.operations if isinstance(each, RunSQL | RunPython)]
+        found += [f"{label} {name}: {each!r}" for each in code if label in OWN]
+    for label in OWN:
+        for model in loader.project_state().apps.get_app_config(label).get_models():
+            options = model._meta
+            checks = [each for each in options.constraints if isinstance(each, CheckConstraint)]
+            indexes = [each for each in options.indexes if each.expressions]
+            fields = [
+                each
+                for each in options.local_fields
+                if isinstance(each, GeneratedField) or each.has_db_default()
+            ]
+            found += [f"{options.label}: {each!r}" for each in [*checks, *indexes, *fields]]
+    return found
+
+
+def migration_commands() -> list[str]:
+    """What `migrate` would send, by every migration of every app."""
+    graph = MigrationLoader(None).graph
+    state = ProjectState()
+    with connection.schema_editor(collect_sql=True) as editor:
+        for node in graph._generate_plan(graph.leaf_nodes(), at_end=True):
+            state = graph.nodes[node].apply(state, editor, collect_sql=True)
+        return [line for line in editor.collected_sql if not line.startswith("--")]
+
+
+def lookup_indexes() -> dict[str, list[list[str]]]:
+    """The columns of the plain indexes that the end of `migrate` would add, by collection."""
+    added: dict[str, list[list[str]]] = {}
+
+    class Collection:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def create_index(self, keys: list[tuple[str, int]], name: str) -> None:
+            added.setdefault(self.name, []).append([column for column, _ in keys])
+
+    connection.get_collection = Collection
+    for config in apps.get_app_configs():
+        for receiver in post_migrate._live_receivers(config)[0]:
+            if receiver.__module__ == "polaris.mongodb_apps":
+                receiver(app_config=config, using="default")
+    del connection.get_collection
+    return added
+
+
+def transactions() -> dict[str, list[str]]:
+    """Who was heard of after blocks that succeed and fail."""
+    heard: dict[str, list[str]] = {"kept": [], "failed": [], "nested": [], "by Django's": []}
+    with atomic(), atomic():
+        on_commit(lambda: heard["kept"].append("after"))
+        heard["kept"].append("within" if connection.in_atomic_block_mongo else "outside")
+    try:
+        with atomic():
+            on_commit(lambda: heard["failed"].append("after"))
+            raise LookupError
+    except LookupError:
+        heard["failed"].append("undone")
+    try:
+        with atomic():
+            with atomic():
+                on_commit(lambda: heard["nested"].append("after"))
+            raise LookupError
+    except LookupError:
+        heard["nested"].append("undone")
+    try:
+        with transaction.atomic():
+            transaction.on_commit(lambda: heard["by Django's"].append("after"))
+            raise LookupError
+    except LookupError:
+        heard["by Django's"].append("undone")
+    return heard
+
+
+def refused_queries() -> dict[str, str]:
+    """Of the project's queries those that the back end cannot put into MongoDB's words."""
+    moment = timezone.now()
+    armed, schedules, logs = ActiveSchedule.objects, CallSchedule.objects, CallLog.objects
+    recurring = schedules.filter(repeat_config__enabled=True)
+    queries: dict[str, QuerySet[Any]] = {
+        "the next call of each schedule": schedules.with_next_execution().order_by("-pk")[:9],
+        "in order": armed.in_order(),
+        "due": armed.due(moment).in_order().select_for_update(skip_locked=True)[:9],
+        "armed": armed.exclude(next_execution=None).select_related("schedule"),
+        "one's own": armed.filter(schedule__in=schedules.filter(created_by="user_1")),
+        "one-time": schedules.exclude(pk__in=recurring.values("pk")),
+        "a part of a number": logs.filter(Q(phone__icontains="+10") | Q(pk="log_1")),
+        "with a schedule or none": logs.select_related("schedule"),
+        "by outcome": logs.order_by().values_list("status").annotate(number=Count("pk")),
+        "figures": logs.annotate(
+            n=Count("pk", filter=Q(status="completed")), first=Min("timestamp")
+        ),
+    }
+    refused = {}
+    for name, query in queries.items():
+        try:
+            compiler = query.query.get_compiler("default")
+            compiler.pre_sql_setup()
+            compiler.build_query(compiler.columns).get_pipeline()
+        except Exception as error:
+            refused[name] = repr(error)
+    return refused | refused_writes()
+
+
+def refused_writes() -> dict[str, str]:
+    """Of the project's kinds of updates and deletions those that the back end cannot do."""
+    sent: list[Any] = []
+    held = ActiveSchedule.objects.filter(pk="active_1", lease="lease_1")
+
+    class Collection:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def update_many(self, *command: Any, **_: Any) -> Any:
+            sent.append(command)
+            return type("Result", (), {"matched_count": 1})
+
+        def delete_many(self, *command: Any, **_: Any) -> Any:
+            sent.append(command)
+            return type("Result", (), {"deleted_count": 1})
+
+    connection.get_collection = Collection
+    counts = [
+        held.due(timezone.now()).update(attempt=F("attempt") + 1, next_execution=None),
+        CallSchedule.objects.filter(pk="schedule_1").update(repeat_config={"enabled": True}),
+        held.delete()[0],
+    ]
+    del connection.get_collection
+    return {} if counts == [1, 1, 1] else {"writes": repr(sent)}
+
+
+# -- the tests -----------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    """What a process with MongoDB's settings says of itself."""
+    child = python(
+        "import django; django.setup(); "
+        "from polaris.tests import test_mongodb_settings; test_mongodb_settings.tell()",
+        MONGODB_URL=NOWHERE,
+        DATABASE_NAME="polaris-check",
+    )
+    assert child.returncode == 0, child.stderr
+    return json.loads(child.stdout.splitlines()[-1])
+
+
+@needs_the_back_end
+def test_the_two_variables_choose_the_database(found):
+    assert found["settings"]["database"] == {
+        "ENGINE": "django_mongodb_backend",
+        "HOST": NOWHERE,
+        "NAME": "polaris-check",
+    }
+    assert found["settings"]["vendor"] == "mongodb"
+
+
+@needs_the_back_end
+def test_every_app_of_the_other_databases_is_there(found):
+    labels = {config.label for config in apps.get_app_configs()}
+
+    assert set(found["settings"]["labels"]) == labels | {"django_mongodb_backend"}
+
+
+@needs_the_back_end
+def test_no_key_is_counted(found):
+    assert found["settings"]["auto_field"] == "django_mongodb_backend.fields.ObjectIdAutoField"
+    assert found["counted"] == []
+
+
+@needs_the_back_end
+def test_no_migration_is_missing(found):
+    assert found["unwritten"] == []
+
+
+@needs_the_back_end
+def test_our_migrations_hold_nothing_that_mongodb_cannot_do(found):
+    assert found["beyond"] == []
+
+
+@needs_the_back_end
+def test_migrations_make_a_collection_of_every_model(found):
+    made = {line.split("'")[1] for line in found["commands"] if ".create_collection(" in line}
+
+    assert made == {model._meta.db_table for model in every_model()}
+
+
+@needs_the_back_end
+def test_what_is_unique_has_a_plain_index_too(found):
+    unique = [line.split(".")[1] for line in found["commands"] if "unique=True" in line]
+
+    plain = [name for name, indexes in found["lookups"].items() for _ in indexes]
+    assert sorted(plain) == sorted(unique)
+    assert ["id"] in found["lookups"]["call_logs"]
+    assert ["schedule_id", "occurrence", "attempt"] in found["lookups"]["call_logs"]
+    assert ["session_key"] in found["lookups"]["django_session"]
+
+
+@needs_the_back_end
+def test_transactions_are_the_back_ends(found):
+    assert found["settings"]["is_mongodb"]
+    assert not found["settings"]["can_skip_locked"]
+    assert found["transactions"]["kept"] == ["within", "after"]
+    assert found["transactions"]["failed"] == ["undone"]
+    assert found["transactions"]["nested"] == ["undone"]
+
+
+@needs_the_back_end
+def test_djangos_own_transactions_still_tell_of_what_failed(found):
+    # The reason for polaris.database; where this changes, it may become simpler.
+    assert found["transactions"]["by Django's"] == ["after", "undone"]
+
+
+@needs_the_back_end
+def test_what_we_ask_can_be_said_to_mongodb(found):
+    assert found["refused"] == {}
+
+
+def test_two_databases_at_once_are_refused_in_one_line():
+    child = manage(MONGODB_URL=NOWHERE, DATABASE_URL="sqlite:///:memory:")
+
+    assert child.returncode == 1
+    assert child.stderr == (
+        "polaris: DATABASE_URL and MONGODB_URL are both set: unset one of them.\n"
+    )
+
+
+def test_a_wrong_address_is_refused_in_one_line_without_its_password():
+    child = manage(MONGODB_URL="https://me:secret@example.com/")
+
+    assert child.returncode == 1
+    assert child.stderr == (
+        "polaris: MONGODB_URL must be a mongodb:// or mongodb+srv:// address.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "me:secret@example.com",
+        "mongodb:me:secret@example.com",
+        "mongodb://",
+        "mongodb://me:secret@",
+        "mongodb://[me:secret@example.com",
+        "mongodb+tls://me:secret@example.com",
+    ],
+)
+def test_an_address_of_no_mongodb_is_refused(url):
+    with pytest.raises(ImproperlyConfigured, match=r"^MONGODB_URL must be") as refusal:
+        mongodb.database(url, "polaris", database_url="")
+
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["a b", "a.b", "a/b", "$a", "a" * 64])
+def test_a_name_that_no_database_can_have_is_refused(name):
+    with pytest.raises(ImproperlyConfigured, match=r"^DATABASE_NAME is"):
+        mongodb.database(NOWHERE, name, database_url="")
+
+
+def test_a_missing_package_is_named_in_one_line():
+    child = manage("sys.modules['django_mongodb_backend'] = None; ", MONGODB_URL=NOWHERE)
+
+    assert child.returncode == 1
+    assert child.stderr == (
+        "polaris: MONGODB_URL is set, but django-mongodb-backend is not installed: "
+        "pip install -r requirements-optional.txt\n"
+    )
+
+
+def test_without_the_url_nothing_of_it_is_there():
+    code = (
+        "import sys; sys.modules['django_mongodb_backend'] = None; import django; django.setup(); "
+        "from django.conf import settings as s; "
+        "print(s.DEFAULT_AUTO_FIELD, s.MIGRATION_MODULES, s.DATABASES['default']['ENGINE'], "
+        "any('mongodb' in app for app in s.INSTALLED_APPS), 'polaris.mongodb_apps' in sys.modules)"
+    )
+
+    child = python(code, MONGODB_URL=" ", DATABASE_NAME="ignored")
+
+    auto_field = "django.db.models.BigAutoField"
+    assert child.stdout == f"{auto_field} {{}} django.db.backends.sqlite3 False False\n"
