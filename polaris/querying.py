@@ -65,7 +65,7 @@ class MomentFilter(filters.Filter):
 class StrictFilterBackend(filters.DjangoFilterBackend):
     """Filters and orders by the view's own parameters; any other is refused by name.
 
-    A view may name `ordering_fields`; the first of `ordering` holds where none is asked for."""
+    A view may name `ordering_fields`; its own order holds where none is asked for."""
 
     paging: ClassVar[frozenset[str]] = frozenset({"limit", "offset"})
 
