@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.test import Client
 from rest_framework.test import APIClient
 
 from tracking.carriers.memory import MemoryCarrier
@@ -35,4 +36,12 @@ def api(client_user) -> APIClient:
     """The API as `client_user` sees it."""
     client = APIClient()
     client.force_authenticate(client_user)
+    return client
+
+
+@pytest.fixture
+def desk(operator) -> Client:
+    """The admin as an operator with every permission sees it."""
+    client = Client()
+    client.force_login(operator)
     return client

@@ -6,7 +6,6 @@ from unittest.mock import patch
 import pytest
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.contrib.admin.utils import quote
-from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
@@ -16,6 +15,7 @@ from django.utils import timezone
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from polaris.errors import IllegalTransition
+from polaris.tests.accounts import signed_in
 from schedules import services
 from schedules.models import ActiveSchedule, CallSchedule, Runner
 from schedules.planning import make_plan
@@ -35,23 +35,6 @@ WORKS_IN = {
     "delete": DELETABLE,
 }
 BECOMES = {"pause": S.PAUSED, "resume": S.SCHEDULED, "call_now": S.SCHEDULED, "cancel": S.CANCELLED}
-
-
-@pytest.fixture
-def desk(operator) -> Client:
-    """The admin as an operator with every permission sees it."""
-    client = Client()
-    client.force_login(operator)
-    return client
-
-
-def signed_in(*permissions: str) -> Client:
-    """Somebody of the staff who holds these permissions and no others."""
-    user = User.objects.create_user(f"staff {permissions}", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def armed(**fields) -> CallSchedule:

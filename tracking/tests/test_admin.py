@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
-from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from polaris.tests.accounts import signed_in
 from schedules.models import CallSchedule
 from schedules.tests.factories import CallScheduleFactory
 from tracking.admin_story import story_of
@@ -24,23 +24,6 @@ pytestmark = pytest.mark.django_db
 LOGS = "admin:tracking_calllog_changelist"
 NOTIFICATIONS = "admin:tracking_notification_changelist"
 NINE = datetime(2026, 11, 24, 9, tzinfo=UTC)
-
-
-@pytest.fixture
-def desk(operator) -> Client:
-    """The admin as an operator with every permission sees it."""
-    client = Client()
-    client.force_login(operator)
-    return client
-
-
-def signed_in(*permissions: str) -> Client:
-    """Somebody of the staff who holds these permissions and no others."""
-    user = User.objects.create_user("somebody", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def page(row: CallLog | Notification | CallSchedule, name: str = "change") -> str:

@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from polaris.tests.accounts import signed_in
 from schedules.models import CallSchedule, Runner
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
 from tracking.states import UNSETTLED, UNSUCCESSFUL
@@ -18,23 +18,6 @@ from tracking.tests.factories import CallLogFactory
 pytestmark = pytest.mark.django_db
 
 INDEX = "admin:index"
-
-
-@pytest.fixture
-def desk(operator) -> Client:
-    """The admin as an operator with every permission sees it."""
-    client = Client()
-    client.force_login(operator)
-    return client
-
-
-def signed_in(*permissions: str) -> Client:
-    """Somebody of the staff who holds these permissions and no others."""
-    user = User.objects.create_user("somebody", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def armed(due: datetime, **fields) -> CallSchedule:

@@ -14,14 +14,6 @@ pytestmark = pytest.mark.django_db
 LIST = "admin:webhooks_webhookevent_changelist"
 
 
-@pytest.fixture
-def desk(operator) -> Client:
-    """The admin as an operator with every permission sees it."""
-    client = Client()
-    client.force_login(operator)
-    return client
-
-
 def received(**fields) -> WebhookEvent:
     number = WebhookEvent.objects.count()
     fields = {"call_id": "CA1", "call_status": "ringing"} | fields
