@@ -12,8 +12,14 @@ def owner_id(user: Any) -> str:
     return f"user_{user.pk}"
 
 
-def visible_to(user: Any, rows: QuerySet[Row], *, owner: str = "created_by") -> QuerySet[Row]:
-    """The rows that exist for `user`: all for staff, else those of its own making.
+def visible_to(
+    user: Any, rows: QuerySet[Row], *, right: str = "view", owner: str = "created_by"
+) -> QuerySet[Row]:
+    """The rows that exist for `user`: its own, or all for staff who hold `right` on their model.
 
-    `owner` names the field, of the rows or beyond a relation, that says whose they are."""
-    return rows if user.is_staff else rows.filter(**{owner: owner_id(user)})
+    `right` is one of Django's (view, change, delete), as the admin asks for it; `owner` names the
+    field, of the rows or beyond a relation, that says whose they are."""
+    model = rows.model._meta
+    if user.is_staff and user.has_perm(f"{model.app_label}.{right}_{model.model_name}"):
+        return rows
+    return rows.filter(**{owner: owner_id(user)})

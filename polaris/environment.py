@@ -15,6 +15,9 @@ Value = TypeVar("Value")
 
 _RATE = re.compile(r"[1-9][0-9]{0,8}/(s|sec|second|m|min|minute|h|hour|d|day)")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_ACCOUNT = re.compile(r"AC[0-9a-fA-F]{32}")
+_ADDRESS = re.compile(r"[^@\s,]+@[^@\s,]+")
+_HOST = re.compile(r"\*|\.?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
 # Names of the time zone database that are no places.
 _NO_ZONES = {"Factory", "localtime", "posixrules"}
 
@@ -75,9 +78,35 @@ class Environment:
             used = {word for _, word, _, _ in string.Formatter().parse(raw) if word is not None}
         except ValueError as error:
             raise _wrong(name, raw, f"an address whose braces are {allowed}") from error
-        if not used <= set(placeholders):
+        plain = all(
+            not spec and not conversion for _, _, spec, conversion in string.Formatter().parse(raw)
+        )
+        if not plain or not used <= set(placeholders):
             raise _wrong(name, raw, f"an address whose braces are {allowed}")
         return raw
+
+    def account(self, name: str) -> str:
+        """The SID of a Twilio account."""
+        raw = self.text(name)
+        if raw and not _ACCOUNT.fullmatch(raw):
+            raise _wrong(name, raw, "AC and 32 hexadecimal digits")
+        return raw
+
+    def addresses(self, name: str) -> list[str]:
+        """Comma-separated e-mail addresses."""
+        found = self.words(name)
+        for address in found:
+            if not _ADDRESS.fullmatch(address):
+                raise _wrong(name, address, "a comma-separated list of e-mail addresses")
+        return found
+
+    def hosts(self, name: str, default: Collection[str]) -> list[str]:
+        """Comma-separated host names, without scheme, port or path."""
+        found = self.words(name, default)
+        for host in found:
+            if not _HOST.fullmatch(host):
+                raise _wrong(name, host, "a comma-separated list of host names")
+        return found
 
     def phone(self, name: str) -> str:
         """A phone number in E.164."""
@@ -145,6 +174,16 @@ def require(condition: object, message: str) -> None:
         raise ImproperlyConfigured(message)
 
 
+def make_folder(name: str, file: Path) -> None:
+    """The folder of an SQLite file. Stops the start where it cannot be made or is none."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _wrong(name, str(file), "a file in a folder that can be written") from error
+    if file.is_dir():
+        raise _wrong(name, str(file), "a file, not a folder")
+
+
 def _wrong(name: str, raw: str, expected: str) -> ImproperlyConfigured:
     return ImproperlyConfigured(f"{name} is {raw!r}, but must be {expected}.")
 
@@ -152,7 +191,8 @@ def _wrong(name: str, raw: str, expected: str) -> ImproperlyConfigured:
 def _is_http_url(raw: str) -> bool:
     try:
         parts = urlsplit(raw)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        is_whole = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", raw)
+        return parts.scheme in {"http", "https"} and is_whole
     except ValueError:
         return False
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from polaris import mongodb
-from polaris.environment import Environment, require
+from polaris.environment import Environment, make_folder, require
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 STATE_DIR = BASE_DIR / "var"
@@ -17,7 +17,7 @@ DEBUG = env.flag("DEBUG", default=False)
 SECRET_KEY = env.text("SECRET_KEY", "an open secret, for debugging alone" if DEBUG else "")
 require(SECRET_KEY, "SECRET_KEY is not set: put a long random string into .env (bin/setup does).")
 require(DEBUG or len(SECRET_KEY) >= 32, "SECRET_KEY is shorter than 32 characters.")
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", {"DEBUG", "INFO", "WARNING", "ERROR"})
 
@@ -115,7 +115,7 @@ elif DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
-    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    make_folder("DATABASE_URL", Path(DATABASES["default"]["NAME"]))
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
@@ -137,13 +137,17 @@ SCHEDULER_PREFLIGHT = "tracking.carriers.get_carrier"
 HOUSEKEEPING: dict[str, dict[str, Any]] = {
     "recover": {"job": "tracking.housekeeping:recover", "every": timedelta(seconds=30)},
     "reconcile": {"job": "tracking.housekeeping:reconcile", "every": timedelta(minutes=1)},
+    "take up webhooks": {
+        "job": "webhooks.housekeeping:take_up",
+        "every": timedelta(minutes=1),
+    },
     "prune": {"job": "tracking.housekeeping:prune", "every": timedelta(hours=6)},
 }
 COMPANION_JOBS = {"deliver notifications": "tracking.notifications.outbox:deliver_due"}
 
 # -- telephony -----------------------------------------------------------------------------------
 CARRIER = "tracking.carriers.twilio.TwilioCarrier"
-TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID")
+TWILIO_ACCOUNT_SID = env.account("TWILIO_ACCOUNT_SID")
 TWILIO_AUTH_TOKEN = env.text("TWILIO_AUTH_TOKEN")
 TWILIO_FROM_NUMBER = env.phone("TWILIO_FROM_NUMBER")
 TWILIO_WEBHOOK_URL = env.url("TWILIO_WEBHOOK_URL", bare=True)
@@ -152,13 +156,17 @@ TWILIO_API_BASE_URL = env.url("TWILIO_API_BASE_URL", bare=True)
 TWILIO_CONNECT_TIMEOUT = env.decimal("TWILIO_CONNECT_TIMEOUT", 3.05, at_least=0.1, at_most=30)
 TWILIO_READ_TIMEOUT = env.decimal("TWILIO_READ_TIMEOUT", 10, at_least=0.1, at_most=60)
 CALLS_PER_SECOND = env.decimal("CALLS_PER_SECOND", 1, at_least=0, at_most=1000)
+require(
+    CALLS_PER_SECOND == 0 or CALLS_PER_SECOND >= 0.001,
+    "CALLS_PER_SECOND must be 0 (unlimited) or at least 0.001.",
+)
 
 # A claim outlives the slowest answer of the carrier, so that it is never taken from a live runner.
 SCHEDULER_LEASE = timedelta(seconds=30 + TWILIO_CONNECT_TIMEOUT + TWILIO_READ_TIMEOUT)
 
 # -- notifications -------------------------------------------------------------------------------
 NOTIFY_EVENTS = env.words("NOTIFY_EVENTS", ["call.failed", "call.missed", "schedule.failed"])
-NOTIFY_EMAIL_TO = env.words("NOTIFY_EMAIL_TO")
+NOTIFY_EMAIL_TO = env.addresses("NOTIFY_EMAIL_TO")
 NOTIFY_WEBHOOK_URL = env.url("NOTIFY_WEBHOOK_URL")
 NOTIFY_WEBHOOK_SECRET = env.text("NOTIFY_WEBHOOK_SECRET")
 NOTIFICATION_CHANNELS = [

@@ -7,7 +7,7 @@ from django.utils import timezone
 from polaris.errors import SchedulerFailure
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.recurrence import next_occurrence
-from schedules.states import ArmedStatus
+from schedules.states import FINAL, ArmedStatus, ScheduleStatus
 
 _RELEASED = {"leased_until": None, "lease": "", "runner_id": ""}
 
@@ -31,6 +31,19 @@ def arm(schedule: CallSchedule, *, occurrence: datetime) -> None:
         )
 
 
+def lock(armed: ActiveSchedule) -> None:
+    """Take the row's lock first, as every writer does, so that two of them form no circle."""
+    ActiveSchedule.objects.filter(pk=armed.pk).update(last_updated=timezone.now())
+
+
+def put_away(armed: ActiveSchedule) -> None:
+    """A row that was armed while its schedule was being cancelled or paused is not due again."""
+    held = ActiveSchedule.objects.filter(pk=armed.pk, lease=armed.lease)
+    held.filter(schedule__status__in=FINAL).delete()
+    if CallSchedule.objects.filter(pk=armed.schedule_id, status=ScheduleStatus.PAUSED).exists():
+        held.update(**_suspended())
+
+
 def consume(armed: ActiveSchedule, *, after: datetime) -> datetime | None:
     """The claimed occurrence has been dealt with: arm the first one later than `after`.
 
@@ -52,13 +65,19 @@ def disarm(schedule: CallSchedule) -> None:
 
 
 def suspend(schedule: CallSchedule) -> None:
-    """Keep what is armed, but let nobody dial it."""
-    ActiveSchedule.objects.filter(schedule=schedule).update(
-        status=ArmedStatus.PAUSED,
-        next_execution=None,
-        last_updated=timezone.now(),
+    """Keep what the rule has armed, but let nobody dial it; an operator's extra call is dropped."""
+    rows = ActiveSchedule.objects.filter(schedule=schedule)
+    rows.filter(origin=ActiveSchedule.Origin.OPERATOR).delete()
+    rows.update(**_suspended())
+
+
+def _suspended() -> dict[str, object]:
+    return {
+        "status": ArmedStatus.PAUSED,
+        "next_execution": None,
+        "last_updated": timezone.now(),
         **_RELEASED,
-    )
+    }
 
 
 def _armed_at(occurrence: datetime) -> dict[str, object]:

@@ -6,6 +6,8 @@ when the runner that holds it has died.
 
 from datetime import datetime, timedelta
 
+from django.db import DatabaseError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from polaris.database import atomic, can_skip_locked
@@ -40,8 +42,12 @@ def claim_due(
     claimed = list(
         ActiveSchedule.objects.filter(lease=ticket).in_order().select_related("schedule")
     )
-    # After the claim's own transaction, so that locks are always taken in the same order.
-    _tell_schedules(claimed)
+    try:
+        # After the claim's own transaction, so that locks are always taken in the same order.
+        _tell_schedules(claimed)
+    except DatabaseError:
+        _release(ActiveSchedule.objects.filter(lease=ticket))
+        raise
     return claimed
 
 
@@ -49,19 +55,23 @@ def give_back(*, runner_id: str) -> int:
     """Return what a stopping runner holds but has not begun to dial; says how many."""
     held = ActiveSchedule.objects.filter(runner_id=runner_id, status=ArmedStatus.PENDING)
     schedules = list(held.values_list("schedule_id", flat=True))
-    returned = held.update(
-        status=ArmedStatus.SCHEDULED,
-        lease="",
-        leased_until=None,
-        runner_id="",
-        last_updated=timezone.now(),
-    )
+    returned = _release(held)
     move(
         CallSchedule.objects.filter(pk__in=schedules),
         to=ScheduleStatus.SCHEDULED,
         sources={ScheduleStatus.PENDING},
     )
     return returned
+
+
+def _release(held: QuerySet[ActiveSchedule]) -> int:
+    return held.update(
+        status=ArmedStatus.SCHEDULED,
+        lease="",
+        leased_until=None,
+        runner_id="",
+        last_updated=timezone.now(),
+    )
 
 
 def _tell_schedules(claimed: list[ActiveSchedule]) -> None:

@@ -1,6 +1,6 @@
 """django-apscheduler's store for the few housekeeping jobs, whose history the admin shows."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.events import (
@@ -16,6 +16,8 @@ from django_apscheduler.models import DjangoJob
 
 from polaris.database import renew_connection
 
+_SHORTEST_WAIT = timedelta(milliseconds=250)
+
 
 class HousekeepingStore(DjangoJobStore):
     """Hears the events of its own jobs only, and gives each due job to one runner."""
@@ -26,6 +28,11 @@ class HousekeepingStore(DjangoJobStore):
         """What is due and what no other runner was quicker to take."""
         renew_connection()
         return [job for job in super().get_due_jobs(now) if self._take(job, now)]
+
+    def get_next_run_time(self) -> datetime | None:
+        """Never at once: what another runner is taking is looked for again a little later."""
+        moment: datetime | None = super().get_next_run_time()
+        return moment and max(moment, datetime.now(UTC) + _SHORTEST_WAIT)
 
     def register_event_listeners(self) -> None:
         """The parent would write a row for every call of the scheduler, too."""
@@ -47,7 +54,13 @@ class HousekeepingStore(DjangoJobStore):
         return hear
 
     def _take(self, job: Job, now: datetime) -> bool:
-        """Compare-and-set on the job's time: of several runners one moves it on."""
-        following = job.trigger.get_next_fire_time(job.next_run_time, now)
-        row = DjangoJob.objects.filter(pk=job.id, next_run_time=job.next_run_time)
-        return bool(row.update(next_run_time=following))
+        """Compare-and-set on the row's time: of several runners one moves it on.
+
+        The time within the pickled job lags behind where a runner died between the two writes."""
+        row = DjangoJob.objects.filter(pk=job.id)
+        planned = row.values_list("next_run_time", flat=True).first()
+        if planned is None or planned > now:
+            return False
+        job.next_run_time = planned
+        following = job.trigger.get_next_fire_time(planned, now)
+        return bool(row.filter(next_run_time=planned).update(next_run_time=following))

@@ -72,8 +72,8 @@ class CallSchedule(models.Model):
     call_type = models.CharField(
         max_length=16, choices=CallType, default=CallType.OUTBOUND, editable=False
     )
-    description = models.TextField(blank=True, default="")
-    notes = models.TextField(blank=True, default="")
+    description = models.TextField(blank=True, default="", max_length=2000)
+    notes = models.TextField(blank=True, default="", max_length=10000)
     repeat_config = models.JSONField(null=True, blank=True, default=None)
     revision = models.PositiveIntegerField(
         default=1, editable=False, help_text="Counts its changes, so that none is overwritten"
@@ -117,7 +117,7 @@ class CallSchedule(models.Model):
     @property
     def is_recurring(self) -> bool:
         """Whether it may call more than once."""
-        return bool(self.repeat_config and self.repeat_config.get("enabled"))
+        return isinstance(self.repeat_config, dict) and bool(self.repeat_config.get("enabled"))
 
     def local(self, moment: datetime) -> datetime:
         """`moment` on the schedule's wall clock, naive."""

@@ -47,7 +47,7 @@ def build_scheduler(runner_id: str) -> CallScheduler:
         },
         executors={
             CallExecutor.ALIAS: executor,
-            HousekeepingStore.ALIAS: ThreadPoolExecutor(1),
+            HousekeepingStore.ALIAS: ThreadPoolExecutor(2),
             _COMPANIONS: ThreadPoolExecutor(2),
         },
         job_defaults={

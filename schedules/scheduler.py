@@ -1,5 +1,6 @@
-"""APScheduler's scheduler, stopping in good order."""
+"""APScheduler's scheduler: it outlives its database and stops in good order."""
 
+import logging
 from datetime import datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -7,12 +8,21 @@ from apscheduler.schedulers.base import STATE_STOPPED
 from apscheduler.triggers.base import BaseTrigger
 from django.db import connection
 
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+
 
 class CallScheduler(BackgroundScheduler):
-    """Begins nothing once it has been told to stop.
+    """Goes on when a store fails, and begins nothing once it has been told to stop.
 
     The parent looks for due jobs once more after its executors have been shut down: it would
     claim calls that nobody dials."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread still looks for due calls."""
+        return bool(self._thread and self._thread.is_alive())
 
     def _main_loop(self) -> None:
         try:
@@ -24,7 +34,12 @@ class CallScheduler(BackgroundScheduler):
         with self._jobstores_lock:
             if self.state == STATE_STOPPED:
                 return 0.0
-            wait_seconds: float | None = super()._process_jobs()
+            try:
+                wait_seconds: float | None = super()._process_jobs()
+            except Exception as error:
+                # The parent guards one of its calls to the stores; any other would end the thread.
+                logger.warning("looking for due calls failed: %s", str(error).partition("\n")[0])
+                return RETRY_SECONDS
             return wait_seconds
 
 

@@ -156,12 +156,13 @@ def call_now(schedule: CallSchedule) -> CallSchedule:
     moment = timezone.now()
     with atomic():
         _lock_armed(schedule)
-        schedule.refresh_from_db()
+        scheduled = {ScheduleStatus.SCHEDULED}
+        _move(schedule, ScheduleStatus.SCHEDULED, "called now", sources=scheduled)
         waiting = ActiveSchedule.objects.filter(
             schedule=schedule, origin=ActiveSchedule.Origin.OPERATOR
         )
-        if schedule.status != ScheduleStatus.SCHEDULED or waiting.exists():
-            raise _not_allowed(schedule, "called now")
+        if waiting.exists():
+            raise IllegalTransition("A call of it that an operator asked for waits already.")
         if schedule.is_recurring:
             ActiveSchedule.objects.create(
                 schedule=schedule,

@@ -24,6 +24,7 @@ from schedules.serializers import (
 )
 
 _TEXTS = ("description", "notes", "user_profile_id", "agent_instance_id")
+_RIGHTS = {"list": "view", "retrieve": "view", "destroy": "delete"}
 _PLANNED = ("phone", "scheduled_time", "timezone", "repeat_config")
 
 
@@ -38,7 +39,8 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
 
     def get_queryset(self) -> QuerySet[CallSchedule]:
         """The schedules that exist for this user."""
-        return visible_to(self.request.user, CallSchedule.objects.with_next_execution())
+        rows = CallSchedule.objects.with_next_execution()
+        return visible_to(self.request.user, rows, right=_RIGHTS.get(self.action, "change"))
 
     @extend_schema(request=ScheduleInput, responses={200: ScheduleAnswer})
     def create(self, request: Request) -> Response:

@@ -1,7 +1,10 @@
 """Housekeeping: what the engine puts right by itself. Every job may be repeated at any time."""
 
 import logging
+import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -23,29 +26,32 @@ logger = logging.getLogger(__name__)
 SILENT_CALL = timedelta(minutes=5)
 KEPT = timedelta(days=30)
 _AT_ONCE = 200
+_TURN_SECONDS = 10.0
 
 
 def recover() -> None:
     """Close what a dead runner left open: attempts without an answer, schedules unsettled."""
     since = timezone.now() - settings.SCHEDULER_LEASE
-    for log in CallLog.objects.filter(status=CallStatus.PENDING, last_updated__lt=since)[:_AT_ONCE]:
-        _recover_attempt(log)
+    attempts = CallLog.objects.filter(status=CallStatus.PENDING, last_updated__lt=since)
+    for log in attempts.order_by("last_updated")[:_AT_ONCE]:
+        _try(_recover_attempt, log)
     in_hand = {ScheduleStatus.PENDING, ScheduleStatus.RUNNING}
     stale = CallSchedule.objects.filter(status__in=in_hand, last_updated__lt=since)
-    for schedule_id in stale.values_list("pk", flat=True)[:_AT_ONCE]:
-        with atomic():
-            settle(schedule_id)
+    for schedule in stale.order_by("last_updated")[:_AT_ONCE]:
+        _try(_settle_again, schedule)
 
 
 def reconcile() -> None:
     """Ask the carrier for calls whose webhooks have not come."""
     since = timezone.now() - SILENT_CALL
+    ends = time.monotonic() + _TURN_SECONDS
     silent = CallLog.objects.live().filter(last_updated__lt=since).exclude(call_id="")
     for log in silent.order_by("last_updated")[:_AT_ONCE]:
         report = get_carrier().fetch_call(log.call_id)
-        if report is not None:
-            logger.info("%s is %s, says the carrier", log.pk, report.status)
-            apply_report(report)
+        if report is None or time.monotonic() > ends:
+            return  # the carrier is in trouble or slow: the next turn goes on
+        logger.info("%s is %s, says the carrier", log.pk, report.status)
+        _try(apply_report, report)
         CallLog.objects.filter(pk=log.pk).update(last_updated=timezone.now())
 
 
@@ -57,6 +63,21 @@ def prune() -> None:
     Notification.objects.filter(last_updated__lt=old).exclude(
         status=Notification.Status.WAITING
     ).delete()
+
+
+def _try(job: Callable[[Any], object], row: Any) -> None:
+    """One row that cannot be put right does not keep the others from it."""
+    try:
+        job(row)
+    except Exception:
+        logger.exception("housekeeping failed at %r", row)
+
+
+def _settle_again(schedule: CallSchedule) -> None:
+    # Looked at: the next turn begins with those that were not.
+    CallSchedule.objects.filter(pk=schedule.pk).update(last_updated=timezone.now())
+    with atomic():
+        settle(schedule.pk)
 
 
 def _recover_attempt(log: CallLog) -> None:

@@ -25,6 +25,10 @@ from tracking.reports import Verdict, apply_to
 from tracking.settlement import settle
 from tracking.states import CallStatus
 
+_MAY_HAVE_BEEN_PLACED = (
+    "The call may have been placed. It is not dialled again; a webhook settles it."
+)
+
 
 class ClaimLost(Exception):
     """The claim was taken from us: its schedule was paused, cancelled, changed or deleted."""
@@ -46,6 +50,7 @@ def open_attempt(armed: ActiveSchedule) -> CallLog:
 def record_accepted(armed: ActiveSchedule, log: CallLog, answer: CallReport) -> None:
     """The carrier took the call: write its id, and arm the next occurrence."""
     with atomic():
+        arming.lock(armed)
         # Webhooks may have been quicker than this answer: then it finds the call further on.
         if apply_to(log, answer) is not Verdict.APPLIED:
             log.refresh_from_db()
@@ -57,6 +62,7 @@ def record_not_accepted(armed: ActiveSchedule, log: CallLog, error: CallNotAccep
     ambiguous = error.trouble is Trouble.AMBIGUOUS
     status = CallStatus.UNKNOWN if ambiguous else CallStatus.FAILED
     with atomic():
+        arming.lock(armed)
         _end_open(log, status, code=error.code, message=_in_words(error))
         _close(armed)
 
@@ -64,6 +70,7 @@ def record_not_accepted(armed: ActiveSchedule, log: CallLog, error: CallNotAccep
 def record_unknown(armed: ActiveSchedule) -> None:
     """An attempt that a runner opened and never closed: we do not know whether it dialled."""
     with atomic():
+        arming.lock(armed)
         log = CallLog.objects.get(
             schedule_id=armed.schedule_id, occurrence=armed.occurrence, attempt=armed.attempt
         )
@@ -78,8 +85,8 @@ def abandon(log: CallLog) -> bool:
         CallStatus.UNKNOWN,
         code="runner_died",
         message=(
-            "The runner stopped between asking the carrier and writing down its answer: the call "
-            "may have been placed. It is not dialled again; a webhook settles it."
+            "The runner stopped between asking the carrier and writing down its answer. "
+            f"{_MAY_HAVE_BEEN_PLACED}"
         ),
     )
 
@@ -125,6 +132,8 @@ def _hold(armed: ActiveSchedule) -> None:
     schedule = CallSchedule.objects.filter(pk=armed.schedule_id)
     if not move(schedule, to=ScheduleStatus.RUNNING, sources=DIALLABLE):
         raise ClaimLost
+    if armed.leased_until is not None and timezone.now() >= armed.leased_until:
+        raise ClaimLost  # we have waited for a lock until the claim had run out
     # Its number may have been corrected since it was read; from here on nobody can change it.
     armed.schedule.refresh_from_db()
 
@@ -150,6 +159,27 @@ def _close(armed: ActiveSchedule, *, after: datetime | None = None) -> None:
     settle(armed.schedule_id)
 
 
+def record_impossible(armed: ActiveSchedule, reason: str) -> None:
+    """Write down that an occurrence cannot be dialled, and pause its schedule until it is mended.
+
+    Raises ClaimLost or AlreadyOpen."""
+    with _opening():
+        _hold(armed)
+        log = _row(
+            armed,
+            occurrence=armed.occurrence,
+            status=CallStatus.FAILED,
+            end_time=timezone.now(),
+            error_code="rule",
+            error_message=reason,
+        )
+        log.save(force_insert=True)
+        arming.suspend(armed.schedule)
+        rows = CallSchedule.objects.filter(pk=armed.schedule_id)
+        move(rows, to=ScheduleStatus.PAUSED, sources=DIALLABLE, status_reason=reason)
+        announce_call("call.failed", log)
+
+
 def _row(armed: ActiveSchedule, **more: Any) -> CallLog:
     schedule = armed.schedule
     return CallLog(
@@ -168,8 +198,5 @@ def _row(armed: ActiveSchedule, **more: Any) -> CallLog:
 
 def _in_words(error: CallNotAccepted) -> str:
     if error.trouble is Trouble.AMBIGUOUS:
-        return (
-            f"{error.message} The call may have been placed. It is not dialled again; a webhook "
-            "settles it."
-        )
+        return f"{error.message.rstrip('.')}. {_MAY_HAVE_BEEN_PLACED}"
     return error.message

@@ -1,5 +1,6 @@
 """Settles a schedule: what it becomes once nothing of it is at the carrier any more."""
 
+from django.db.models import F
 from django.utils import timezone
 
 from polaris.states import move
@@ -10,11 +11,14 @@ from tracking.models import CallLog
 from tracking.states import LIVE, CallStatus
 
 _IN_HAND = {ScheduleStatus.PENDING, ScheduleStatus.RUNNING}
+_OPEN = _IN_HAND | {ScheduleStatus.SCHEDULED}
 
 
 def settle(schedule_id: str) -> None:
     """Move a schedule on, from its rows alone: safe to repeat, and to call from either side of a
     race between the carrier's answer and its webhooks (both write the log's row first)."""
+    # Takes the schedule's lock: nobody opens another attempt between the look and the move.
+    CallSchedule.objects.filter(pk=schedule_id).update(status=F("status"))
     logs = CallLog.objects.filter(schedule_id=schedule_id)
     if logs.filter(status__in=LIVE | {CallStatus.PENDING}).exists():
         return
@@ -42,6 +46,6 @@ def _finish(schedule_id: str, last: CallLog | None) -> None:
     to = ScheduleStatus.COMPLETED if reached else ScheduleStatus.FAILED
     reason = "" if reached else last.error_message
     rows = CallSchedule.objects.filter(pk=schedule_id)
-    if move(rows, to=to, sources=_IN_HAND, status_reason=reason):
+    if move(rows, to=to, sources=_OPEN, status_reason=reason):
         schedule.refresh_from_db()
         announce(f"schedule.{to}", schedule, reason=reason)

@@ -33,27 +33,31 @@ def receive(fields: QueryDict, *, attempt_id: str) -> None:
     """Keep a signed webhook and move its call. A repeated one changes nothing.
 
     One that was kept but not finished, because we failed, is taken up again when Twilio repeats
-    it. Raises WebhookUnusable."""
+    it, or by housekeeping. Raises WebhookUnusable."""
     refuse_null_characters(fields, attempt_id=attempt_id)
     event = _keep(fields, attempt_id)
-    if event.processed_at is not None:
-        return
+    if event.processed_at is None:
+        act_upon(event, fields)
+
+
+def act_upon(event: WebhookEvent, fields: QueryDict) -> None:
+    """Move the call that a kept webhook, with these fields, speaks of."""
     try:
-        _process(event, fields, attempt_id)
+        _process(event, fields)
     except IntegrityError:
         # A call that is not ours: another of its webhooks has just made its log.
-        _process(event, fields, attempt_id)
+        _process(event, fields)
 
 
-def _process(event: WebhookEvent, fields: QueryDict, attempt_id: str) -> None:
+def _process(event: WebhookEvent, fields: QueryDict) -> None:
     with atomic():
-        report = to_report(fields, attempt_id=attempt_id)
+        report = to_report(fields, attempt_id=event.attempt_id)
         outcome = _OUTCOMES[apply_report(report)] if report else Outcome.IGNORED
         WebhookEvent.objects.filter(pk=event.pk, processed_at=None).update(
             outcome=outcome, processed_at=timezone.now()
         )
     if outcome is Outcome.CONFLICT:
-        logger.error("%s claims %s, which another call holds", event.call_id, attempt_id)
+        logger.error("%s claims %s, which another call holds", event.call_id, event.attempt_id)
 
 
 def _keep(fields: QueryDict, attempt_id: str) -> WebhookEvent:

@@ -20,6 +20,10 @@ os.environ.update(
 from polaris.settings import *  # noqa: F403
 from polaris.settings import DATABASES
 
+_folder = tempfile.mkdtemp(prefix="polaris-test-")
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+
+STATIC_ROOT = _folder
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CARRIER = "tracking.carriers.memory.MemoryCarrier"
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
@@ -31,6 +35,4 @@ WHITENOISE_USE_FINDERS = True
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, so that live servers and runner processes see the rows; one of this run's own.
-    _folder = tempfile.mkdtemp(prefix="polaris-test-")
-    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
     DATABASES["default"]["TEST"] = {"NAME": f"{_folder}/test.sqlite3"}

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 from rest_framework.test import APIClient
@@ -270,3 +270,41 @@ def test_a_cookie_that_is_no_session_opens_nothing(db, cookie):
     answer = Client().get("/schedule/", headers={"Cookie": cookie})
 
     assert error_of(answer) == (401, "AUTH_001")
+
+
+def staff(*permissions: str) -> APIClient:
+    """The API as somebody of the staff with these permissions and no others sees it."""
+    user = User.objects.create_user("clerk", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = APIClient()
+    client.force_authenticate(user)
+    return client
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_staff_without_permissions_are_clients_like_any_other(theirs, path):
+    api = staff()
+
+    assert api.get(path).json()["count"] == 0
+    assert api.get(STATS).json()["total_calls"] == 0
+    assert api.post(f"/schedule/{theirs.schedule.pk}/cancel").status_code == 404
+
+
+def test_staff_who_may_only_view_change_nothing(theirs):
+    api = staff("view_callschedule")
+    path, before = f"/schedule/{theirs.schedule.pk}", everything()
+
+    assert api.get(path).status_code == 200
+    answers = [api.post(f"{path}/{act}") for act in ("pause", "resume", "cancel")]
+    answers += [api.delete(path), api.put(path, BODY, format="json"), api.patch(path, {})]
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert everything() == before
+
+
+def test_staff_who_may_change_may_not_delete(theirs):
+    api = staff("view_callschedule", "change_callschedule")
+    path = f"/schedule/{theirs.schedule.pk}"
+
+    assert api.delete(path).status_code == 404
+    assert api.post(f"{path}/cancel").status_code == 200

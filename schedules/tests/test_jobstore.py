@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from apscheduler.triggers.date import DateTrigger
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
+from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from polaris.tests.stack import wait_until
 from schedules.executor import CallExecutor
@@ -125,6 +126,67 @@ def test_stopping_waits_for_what_has_begun(scheduler, settings):
     assert hold.is_set()
 
 
+def test_what_is_recorded_as_missed_takes_nothing_of_the_pace():
+    executor = CallExecutor(8)
+    executor.start(CallScheduler(), "calls")
+    pace = Pace(1)
+    store = ArmedJobStore(runner_id="runner_a", executor=executor, pace=pace)
+    hours_ago = timezone.now() - timedelta(hours=5)
+    for _ in range(3):
+        ActiveScheduleFactory(occurrence=hours_ago)
+    due()
+
+    now = timezone.now()
+    claimed = [len(store.get_due_jobs(now)) for _ in range(5)]
+
+    assert claimed == [1, 1, 1, 1, 0]
+
+
+def test_the_scheduler_outlives_its_database(scheduler, monkeypatch):
+    monkeypatch.setattr("schedules.scheduler.RETRY_SECONDS", 0.05)
+    read = ArmedJobStore.get_next_run_time
+    failures = iter([OperationalError("gone")] * 3)
+
+    def fail_at_first(store):
+        error = next(failures, None)
+        if error:
+            raise error
+        return read(store)
+
+    monkeypatch.setattr(ArmedJobStore, "get_next_run_time", fail_at_first)
+    scheduler.start()
+    wait_until(lambda: next(failures, None) is None, what="the database has failed")
+
+    due()
+
+    wait_until(lambda: ran, what="the job has run all the same")
+
+
+def test_a_due_row_that_cannot_be_claimed_is_not_looked_for_without_a_pause():
+    executor = CallExecutor(8)
+    executor.start(CallScheduler(), "calls")
+    store = ArmedJobStore(runner_id="runner_a", executor=executor, pace=Pace(0))
+    due()
+
+    before = datetime.now(UTC)
+
+    assert store.get_next_run_time() > before
+
+
+def test_a_housekeeping_job_goes_on_where_a_runner_died_between_its_two_writes():
+    store = HousekeepingStore()
+    scheduler = CallScheduler(timezone=UTC, jobstores={"housekeeping": store})
+    scheduler.start(paused=True)
+    scheduler.add_job(tidy, "interval", seconds=60, id="tidy", jobstore="housekeeping")
+    # The row says that it is due, the pickled job still holds another time.
+    DjangoJob.objects.update(next_run_time=timezone.now() - timedelta(seconds=5))
+
+    taken = [job.id for job in store.get_due_jobs(timezone.now())]
+    scheduler.shutdown()
+
+    assert taken == ["tidy"]
+
+
 def test_jobs_are_read_from_rows_paused_ones_last(scheduler):
     paused = ActiveScheduleFactory(next_execution=None, status=ActiveSchedule.Status.PAUSED)
     armed = ActiveScheduleFactory()
@@ -167,8 +229,6 @@ def test_a_due_time_wakes_the_scheduler_exactly_and_otherwise_it_polls():
 
 
 def test_housekeeping_hears_its_own_jobs_only_and_runs_once_among_runners():
-    from django_apscheduler.models import DjangoJob, DjangoJobExecution  # noqa: PLC0415
-
     schedulers = []
     for _ in range(2):
         scheduler = CallScheduler(timezone=UTC, jobstores={"housekeeping": HousekeepingStore()})

@@ -284,3 +284,14 @@ def test_each_write_publishes_its_event(django_capture_on_commit_callbacks):
     assert heard == [
         f"schedule.{what}" for what in ("created", "changed", "paused", "resumed", "cancelled")
     ]
+
+
+def test_an_operators_extra_call_does_not_outlive_a_pause():
+    schedule = armed(repeat_config=DAILY)
+    services.call_now(schedule)
+
+    services.pause(schedule)
+    services.resume(schedule)
+
+    assert ActiveSchedule.objects.get().next_execution == NOW + timedelta(hours=1)
+    services.call_now(schedule)  # is not refused for a call that nobody will make

@@ -40,19 +40,24 @@ class TwilioCarrier(Carrier):
 
     def place_call(self, request: CallRequest) -> CallReport:
         """Ask Twilio for a call. Raises CallNotAccepted unless it answered that it took it."""
+        instructions = _instructions(request)
         try:
             call = self._client.calls.create(
                 to=request.to,
                 from_=settings.TWILIO_FROM_NUMBER,
                 status_callback=callback_url(request.attempt_id),
                 status_callback_event=_EVENTS,
-                **_instructions(request),
+                **instructions,
             )
-            call_id, status = str(call.sid), STATUSES.get(str(call.status), CallStatus.QUEUED)
+            if not call.sid:
+                raise ValueError("an answer without a sid")
         except Exception as error:
             raise _explain(error, request.to) from error
         return CallReport(
-            call_id=call_id, status=status, at=timezone.now(), attempt_id=request.attempt_id
+            call_id=call.sid,
+            status=STATUSES.get(str(call.status), CallStatus.QUEUED),
+            at=timezone.now(),
+            attempt_id=request.attempt_id,
         )
 
     def fetch_call(self, call_id: str) -> CallReport | None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.db import OperationalError
 
 from schedules import services
 from schedules.claims import claim_due
@@ -239,3 +240,70 @@ def test_an_operators_extra_call_leaves_the_rule_alone():
 
     assert CallLog.objects.get().occurrence == NOW
     assert ActiveSchedule.objects.get().next_execution == NOW + timedelta(minutes=30)
+
+
+def test_a_rule_that_cannot_be_followed_pauses_its_schedule_with_the_reason():
+    armed = claimed(repeat_config=HOURLY)
+    CallSchedule.objects.update(timezone="Europe/Atlantis")
+
+    dial(armed.pk, armed.lease)
+
+    log, schedule = CallLog.objects.get(), CallSchedule.objects.get()
+    assert MemoryCarrier.placed == []
+    assert (log.status, log.error_code) == (S.FAILED, "rule")
+    assert schedule.status == ScheduleStatus.PAUSED
+    assert "Europe/Atlantis" in schedule.status_reason
+    assert not ActiveSchedule.objects.due(NOW + timedelta(days=9)).exists()
+
+
+@pytest.mark.parametrize("stalled_before", ["the ledger", "the carrier"])
+def test_a_runner_that_has_stalled_past_its_lease_does_not_dial(monkeypatch, stalled_before):
+    armed = claimed()
+    opened = ledger.open_attempt
+    with time_machine.travel(NOW, tick=False) as clock:
+
+        def stall(held):
+            if stalled_before == "the ledger":
+                clock.shift(timedelta(seconds=61))
+            log = opened(held)
+            clock.shift(timedelta(seconds=61))
+            return log
+
+        monkeypatch.setattr(ledger, "open_attempt", stall)
+        dial(armed.pk, armed.lease)
+
+    assert MemoryCarrier.placed == []
+    assert [log.status for log in CallLog.objects.all()] in ([], [S.FAILED])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_carriers_answer_is_written_although_the_database_fails_at_first(monkeypatch):
+    armed = claimed()
+    settle, failures = ledger.settle, iter([OperationalError("gone"), OperationalError("gone")])
+
+    def fail_twice(schedule_id):
+        error = next(failures, None)
+        if error:
+            raise error
+        settle(schedule_id)
+
+    monkeypatch.setattr(ledger, "settle", fail_twice)
+    monkeypatch.setattr("tracking.dialling._WAITS", (0.0, 0.0, 0.0))
+
+    dial(armed.pk, armed.lease)
+
+    log = CallLog.objects.get()
+    assert len(MemoryCarrier.placed) == 1
+    assert log.status == S.QUEUED
+    assert log.call_id
+    assert not ActiveSchedule.objects.exists()
+
+
+def test_what_was_armed_while_its_schedule_was_cancelled_does_not_come_round_for_ever():
+    armed = claimed(repeat_config=HOURLY)
+    CallSchedule.objects.update(status=ScheduleStatus.CANCELLED)
+
+    dial(armed.pk, armed.lease)
+
+    assert MemoryCarrier.placed == []
+    assert not ActiveSchedule.objects.exists()

@@ -13,6 +13,7 @@ from tracking.carriers.base import CallReport
 from tracking.carriers.memory import MemoryCarrier
 from tracking.housekeeping import KEPT, SILENT_CALL, prune, reconcile, recover
 from tracking.models import CallLog, Notification
+from tracking.settlement import settle
 from tracking.tests.factories import CallLogFactory, NotificationFactory
 
 pytestmark = pytest.mark.django_db
@@ -116,3 +117,33 @@ def test_pruning_forgets_old_traces_and_keeps_what_is_owed():
     assert list(Notification.objects.all()) == [waiting]
     assert list(Runner.objects.all()) == [fresh]
     assert CallLog.objects.count() == 1
+
+
+def test_a_schedule_that_cannot_be_settled_does_not_keep_the_others(monkeypatch):
+    broken, schedule = CallScheduleFactory.create_batch(2, status=ScheduleStatus.RUNNING)
+    for each in (broken, schedule):
+        CallLogFactory(schedule=each, status=S.COMPLETED)
+    long_ago(CallSchedule.objects)
+
+    def fail_once(schedule_id):
+        if schedule_id == broken.pk:
+            raise RuntimeError
+        settle(schedule_id)
+
+    monkeypatch.setattr("tracking.housekeeping.settle", fail_once)
+
+    recover()
+
+    schedule.refresh_from_db()
+    assert schedule.status == ScheduleStatus.COMPLETED
+
+
+def test_reconciling_ends_its_turn_when_the_carrier_cannot_answer(monkeypatch):
+    CallLogFactory.create_batch(3, status=S.RINGING)
+    long_ago(CallLog.objects)
+    asked = []
+    monkeypatch.setattr(MemoryCarrier, "fetch_call", lambda _, call_id: asked.append(call_id))
+
+    reconcile()
+
+    assert len(asked) == 1

@@ -5,16 +5,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from polaris.access import owner_id
 from schedules import services
-from schedules.models import CallSchedule
+from schedules.models import ActiveSchedule, CallSchedule
 from schedules.planning import make_plan
 
 NAME = "demo"
 PASSWORD = "demo"  # noqa: S105 (printed at every start; docs say to remove the account)
+
+_TOLD = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +75,37 @@ _DEMOS = [
 class Command(BaseCommand):
     help = "Creates the demo operator and, where there is no schedule yet, demo schedules."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        """One option."""
+        parser.add_argument(
+            "--operator-only",
+            action="store_true",
+            help="no schedules: a real carrier would dial them",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Say who may sign in and what will happen next."""
         operator = _operator()
-        self.stdout.write(f"Sign in as {NAME} with the password {PASSWORD}.")
-        if CallSchedule.objects.exists():
-            return
-        now = timezone.now().replace(microsecond=0)
+        if operator.check_password(PASSWORD):
+            self.stdout.write(f"Sign in as {NAME} with the password {PASSWORD}.")
+        else:
+            self.stdout.write(f"Sign in as {NAME}, whose password has been changed, or yourself.")
+        if not options["operator_only"] and not CallSchedule.objects.exists():
+            now = timezone.now().replace(microsecond=0)
+            for demo in _DEMOS:
+                _create(demo, now, owner_id(operator))
+        self._tell_what_is_due()
+
+    def _tell_what_is_due(self) -> None:
         self.stdout.write("What happens next:")
-        for demo in _DEMOS:
-            _create(demo, now, owner_id(operator))
-            if demo.will:
-                moment = timezone.localtime(now + timedelta(seconds=demo.seconds))
-                self.stdout.write(f"  {moment:%H:%M:%S}  {demo.description!r} {demo.will}")
+        promised = {demo.phone: demo.will for demo in _DEMOS if demo.will}
+        due = ActiveSchedule.objects.exclude(next_execution=None).in_order()
+        for armed in due.select_related("schedule")[:_TOLD]:
+            moment = timezone.localtime(armed.next_execution)
+            will = promised.get(armed.schedule.phone, "is called")
+            self.stdout.write(f"  {moment:%a %H:%M:%S}  {str(armed.schedule)[:60]!r} {will}")
+        if not due.exists():
+            self.stdout.write("  nothing: no call is scheduled.")
 
 
 def _operator() -> Any:

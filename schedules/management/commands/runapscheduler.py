@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
-from django.db import connections
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connections
 from django.utils.module_loading import import_string
 
 from schedules import runner
@@ -25,12 +25,19 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         import_string(settings.SCHEDULER_PREFLIGHT)()
         _keep_connections()
-        me = runner.register()
+        try:
+            me = runner.register()
+        except DatabaseError as error:
+            reason = str(error).partition("\n")[0]
+            refusal = f"the database cannot be used: {reason} (manage.py migrate?)"
+            raise CommandError(refusal) from error
         scheduler = runner.build_scheduler(me.pk)
         scheduler.start()
         logger.info("runner %s dials what is due", me.pk)
         try:
-            stop.wait()
+            while not stop.wait(1.0):
+                if not scheduler.is_alive:
+                    raise CommandError("the scheduler's thread has died; start the runner again")
         finally:
             logger.info("runner %s stops: it finishes the calls in hand", me.pk)
             scheduler.shutdown(wait=True)
