@@ -103,7 +103,7 @@ class Command(BaseCommand):
         for armed in due.select_related("schedule")[:_TOLD]:
             moment = timezone.localtime(armed.next_execution)
             will = promised.get(armed.schedule.phone, "is called")
-            self.stdout.write(f"  {moment:%a %H:%M:%S}  {str(armed.schedule)[:60]!r} {will}")
+            self.stdout.write(f"  {moment:%a %d %b %H:%M:%S}  {str(armed.schedule)[:60]!r} {will}")
         if not due.exists():
             self.stdout.write("  nothing: no call is scheduled.")
 
