@@ -1,6 +1,7 @@
 """Django's settings, read from the environment (.env.example names every variable)."""
 
 import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,8 @@ SPECTACULAR_SETTINGS = {
 # -- pages and files -----------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = STATE_DIR / "static"
+with suppress(OSError):  # a folder that cannot be made here was made when it was deployed
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
 UNFOLD = {

@@ -125,8 +125,9 @@ def _explain(error: Exception, number: str) -> CallNotAccepted:
         said = error.msg.replace(number, mask_phone(number))
         return CallNotAccepted(trouble, code=str(code), message=f"Twilio {code}: {said}")
     if _was_not_sent(error):
+        why = str(error).rpartition(": ")[2].strip(" )'\"")
         return CallNotAccepted(
-            Trouble.NOT_SENT, code="not_sent", message="Twilio could not be reached."
+            Trouble.NOT_SENT, code="not_sent", message=f"Twilio could not be reached: {why}."
         )
     return CallNotAccepted(
         Trouble.AMBIGUOUS,
