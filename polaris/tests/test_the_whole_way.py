@@ -45,7 +45,7 @@ def test_a_scheduled_call_is_placed_followed_and_reported(stack: Stack, client_o
     assert log["status"] == "completed"
     assert log["call_id"] == call["sid"]
     assert log["duration"] > 0
-    assert log["start_time"] < log["end_time"]
+    assert log["start_time"] <= log["end_time"]  # Twilio tells whole seconds
     assert client_of_web.get(f"/schedule/{schedule_id}").json()["call_id"] == call["sid"]
     assert client_of_web.get("/schedule/tracking/stats").json() == {
         "total_calls": 1,
