@@ -9,7 +9,8 @@ from schedules.models import ActiveSchedule, CallSchedule
 from schedules.recurrence import next_occurrence
 from schedules.states import FINAL, ArmedStatus, ScheduleStatus
 
-_RELEASED = {"leased_until": None, "lease": "", "runner_id": ""}
+# The columns of a row that nobody holds.
+RELEASED: dict[str, object] = {"leased_until": None, "lease": "", "runner_id": ""}
 
 
 def upcoming(schedule: CallSchedule, *, after: datetime) -> datetime | None:
@@ -76,7 +77,7 @@ def _suspended() -> dict[str, object]:
         "status": ArmedStatus.PAUSED,
         "next_execution": None,
         "last_updated": timezone.now(),
-        **_RELEASED,
+        **RELEASED,
     }
 
 
@@ -87,5 +88,5 @@ def _armed_at(occurrence: datetime) -> dict[str, object]:
         "attempt": 1,
         "status": ArmedStatus.SCHEDULED,
         "last_updated": timezone.now(),
-        **_RELEASED,
+        **RELEASED,
     }

@@ -13,6 +13,7 @@ from django.utils import timezone
 from polaris.database import atomic, can_skip_locked
 from polaris.ids import new_id
 from polaris.states import move
+from schedules.arming import RELEASED
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import ArmedStatus, ScheduleStatus
 
@@ -65,13 +66,7 @@ def give_back(*, runner_id: str) -> int:
 
 
 def _release(held: QuerySet[ActiveSchedule]) -> int:
-    return held.update(
-        status=ArmedStatus.SCHEDULED,
-        lease="",
-        leased_until=None,
-        runner_id="",
-        last_updated=timezone.now(),
-    )
+    return held.update(status=ArmedStatus.SCHEDULED, last_updated=timezone.now(), **RELEASED)
 
 
 def _tell_schedules(claimed: list[ActiveSchedule]) -> None:

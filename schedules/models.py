@@ -199,6 +199,10 @@ class ActiveSchedule(models.Model):
     def __str__(self) -> str:
         return self.job_id
 
+    def is_lease_over(self, moment: datetime) -> bool:
+        """Whether the claim that this row was read with has run out at `moment`."""
+        return self.leased_until is not None and moment >= self.leased_until
+
 
 class RunnerQuerySet(models.QuerySet["Runner"]):
     """Reads of runners."""

@@ -21,7 +21,7 @@ from polaris.states import move
 from schedules import arming
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.planning import Plan
-from schedules.states import DELETABLE, EDITABLE, FINAL, TRANSITIONS, ScheduleStatus
+from schedules.states import DELETABLE, EDITABLE, FINAL, IN_HAND, TRANSITIONS, ScheduleStatus
 
 
 def create_schedule(
@@ -226,7 +226,7 @@ def _not_allowed(schedule: CallSchedule, verb: str) -> Exception:
     status = CallSchedule.objects.filter(pk=schedule.pk).values_list("status", flat=True).first()
     if status is None:
         return ScheduleNotFound(f"There is no schedule {schedule.pk!r}.")
-    if status in {ScheduleStatus.PENDING, ScheduleStatus.RUNNING}:
+    if status in IN_HAND:
         return IllegalTransition(f"A schedule whose call is being placed cannot be {verb}.")
     if verb == "changed" and status in EDITABLE:
         return ChangedMeanwhile("Somebody else has changed it meanwhile: read it again first.")

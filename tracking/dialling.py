@@ -107,7 +107,7 @@ def _ask_carrier(armed: ActiveSchedule, log: CallLog) -> None:
 
 def _require_lease(armed: ActiveSchedule) -> None:
     """Who has stalled past its lease may have been taken over, and does not dial any more."""
-    if armed.leased_until is not None and timezone.now() >= armed.leased_until:
+    if armed.is_lease_over(timezone.now()):
         raise CallNotAccepted(
             Trouble.NOT_SENT, code="stalled", message="The runner stalled and did not dial."
         )

@@ -12,7 +12,7 @@ from django_apscheduler.models import DjangoJobExecution
 
 from polaris.database import atomic
 from schedules.models import ActiveSchedule, CallSchedule, Runner
-from schedules.states import ScheduleStatus
+from schedules.states import IN_HAND
 from tracking import ledger
 from tracking.carriers import get_carrier
 from tracking.models import CallLog, Notification
@@ -35,8 +35,7 @@ def recover() -> None:
     attempts = CallLog.objects.filter(status=CallStatus.PENDING, last_updated__lt=since)
     for log in attempts.order_by("last_updated")[:_AT_ONCE]:
         _try(_recover_attempt, log)
-    in_hand = {ScheduleStatus.PENDING, ScheduleStatus.RUNNING}
-    stale = CallSchedule.objects.filter(status__in=in_hand, last_updated__lt=since)
+    stale = CallSchedule.objects.filter(status__in=IN_HAND, last_updated__lt=since)
     for schedule in stale.order_by("last_updated")[:_AT_ONCE]:
         _try(_settle_again, schedule)
 

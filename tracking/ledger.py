@@ -132,7 +132,7 @@ def _hold(armed: ActiveSchedule) -> None:
     schedule = CallSchedule.objects.filter(pk=armed.schedule_id)
     if not move(schedule, to=ScheduleStatus.RUNNING, sources=DIALLABLE):
         raise ClaimLost
-    if armed.leased_until is not None and timezone.now() >= armed.leased_until:
+    if armed.is_lease_over(timezone.now()):
         raise ClaimLost  # we have waited for a lock until the claim had run out
     # Its number may have been corrected since it was read; from here on nobody can change it.
     armed.schedule.refresh_from_db()

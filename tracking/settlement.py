@@ -6,12 +6,9 @@ from django.utils import timezone
 from polaris.states import move
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.services import announce
-from schedules.states import ArmedStatus, ScheduleStatus
+from schedules.states import DIALLABLE, IN_HAND, ArmedStatus, ScheduleStatus
 from tracking.models import CallLog
 from tracking.states import LIVE, CallStatus
-
-_IN_HAND = {ScheduleStatus.PENDING, ScheduleStatus.RUNNING}
-_OPEN = _IN_HAND | {ScheduleStatus.SCHEDULED}
 
 
 def settle(schedule_id: str) -> None:
@@ -28,7 +25,7 @@ def settle(schedule_id: str) -> None:
         return  # the runner that holds it settles when it has the carrier's answer
     if statuses:
         schedule = CallSchedule.objects.filter(pk=schedule_id)
-        move(schedule, to=ScheduleStatus.SCHEDULED, sources=_IN_HAND)
+        move(schedule, to=ScheduleStatus.SCHEDULED, sources=IN_HAND)
     else:
         _finish(schedule_id, logs.order_by("-occurrence", "-attempt").first())
 
@@ -38,7 +35,7 @@ def _finish(schedule_id: str, last: CallLog | None) -> None:
     if schedule is None or last is None:
         return
     if last.status == CallStatus.UNKNOWN:
-        CallSchedule.objects.filter(pk=schedule_id, status__in=_IN_HAND).update(
+        CallSchedule.objects.filter(pk=schedule_id, status__in=IN_HAND).update(
             status_reason=last.error_message, last_updated=timezone.now()
         )
         return
@@ -46,6 +43,6 @@ def _finish(schedule_id: str, last: CallLog | None) -> None:
     to = ScheduleStatus.COMPLETED if reached else ScheduleStatus.FAILED
     reason = "" if reached else last.error_message
     rows = CallSchedule.objects.filter(pk=schedule_id)
-    if move(rows, to=to, sources=_OPEN, status_reason=reason):
+    if move(rows, to=to, sources=DIALLABLE, status_reason=reason):
         schedule.refresh_from_db()
         announce(f"schedule.{to}", schedule, reason=reason)
