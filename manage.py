@@ -8,6 +8,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
+from polaris.database import in_one_line
+
 
 def main() -> None:
     """Run a command; a wrong setting ends it with one line."""
@@ -17,7 +19,7 @@ def main() -> None:
     except ImproperlyConfigured as error:
         sys.exit(f"polaris: {error}")
     except OperationalError as error:
-        reason = str(error).partition("\n")[0]
+        reason = in_one_line(error)
         sys.exit(f"polaris: the database cannot be used: {reason} (manage.py migrate?)")
 
 

@@ -60,3 +60,8 @@ def renew_connection() -> None:
     For threads that outlive their connection: Django does this for requests only."""
     if not connection.in_atomic_block:
         close_old_connections()
+
+
+def in_one_line(error: Exception) -> str:
+    """What a database said, without the hints that drivers add below."""
+    return str(error).partition("\n")[0]

@@ -18,7 +18,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from django_apscheduler.models import DjangoJob
 
-from polaris.database import renew_connection
+from polaris.database import in_one_line, renew_connection
 from schedules.executor import CallExecutor
 from schedules.housekeeping_store import HousekeepingStore
 from schedules.jobstore import ArmedJobStore
@@ -128,7 +128,7 @@ def _unless_it_runs(job: Callable[..., object]) -> Callable[..., None]:
             try:
                 job(*args)
             except DatabaseError as error:
-                logger.warning("the database failed: %s", str(error).partition("\n")[0])
+                logger.warning("the database failed: %s", in_one_line(error))
             finally:
                 running.release()
 

@@ -8,6 +8,8 @@ from apscheduler.schedulers.base import STATE_STOPPED
 from apscheduler.triggers.base import BaseTrigger
 from django.db import connection
 
+from polaris.database import in_one_line
+
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
@@ -38,7 +40,7 @@ class CallScheduler(BackgroundScheduler):
                 wait_seconds: float | None = super()._process_jobs()
             except Exception as error:
                 # The parent guards one of its calls to the stores; any other would end the thread.
-                logger.warning("looking for due calls failed: %s", str(error).partition("\n")[0])
+                logger.warning("looking for due calls failed: %s", in_one_line(error))
                 return RETRY_SECONDS
             return wait_seconds
 

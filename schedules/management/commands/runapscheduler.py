@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from django.utils.module_loading import import_string
 
+from polaris.database import in_one_line
 from schedules import runner
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         try:
             me = runner.register()
         except DatabaseError as error:
-            reason = str(error).partition("\n")[0]
+            reason = in_one_line(error)
             refusal = f"the database cannot be used: {reason} (manage.py migrate?)"
             raise CommandError(refusal) from error
         scheduler = runner.build_scheduler(me.pk)
