@@ -24,6 +24,13 @@ class CallType(models.TextChoices):
     INBOUND = "inbound", "inbound"
 
 
+class Overlap(models.TextChoices):
+    """What becomes of an occurrence that comes due while the last one's call is live."""
+
+    SKIP = "skip", "skip it"
+    WAIT = "wait", "wait for the end of the call"
+
+
 class CallScheduleQuerySet(models.QuerySet["CallSchedule"]):
     """Reads of schedules."""
 
@@ -74,7 +81,22 @@ class CallSchedule(models.Model):
     )
     description = models.TextField(blank=True, default="", max_length=2000)
     notes = models.TextField(blank=True, default="", max_length=10000)
+    wall_time = models.CharField(
+        max_length=26,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="The wall time asked for, where that day's clock skips it (ISO 8601, local)",
+    )
     repeat_config = models.JSONField(null=True, blank=True, default=None)
+    retry_policy = models.JSONField(null=True, blank=True, default=None)
+    calling_window = models.JSONField(null=True, blank=True, default=None)
+    overlap = models.CharField(
+        max_length=8,
+        choices=Overlap,
+        default=Overlap.SKIP,
+        help_text="What becomes of an occurrence that comes due while the last call is live",
+    )
     revision = models.PositiveIntegerField(
         default=1, editable=False, help_text="Counts its changes, so that none is overwritten"
     )
@@ -146,7 +168,10 @@ class ActiveScheduleQuerySet(models.QuerySet["ActiveSchedule"]):
 
 
 class ActiveSchedule(models.Model):
-    """The armed next occurrence of a schedule: the row that the job store reads."""
+    """The armed next call of a schedule: the row that the job store reads.
+
+    `occurrence` is the nominal time that it stands for, `due_at` when this attempt of it should
+    be dialled (lateness and grace count from it), `next_execution` when it is looked at next."""
 
     Status = ArmedStatus
 
@@ -155,6 +180,7 @@ class ActiveSchedule(models.Model):
 
         RULE = "rule", "by its schedule"
         OPERATOR = "operator", "call now"
+        RETRY = "retry", "by its retry policy"
 
     id = models.CharField(
         primary_key=True,
@@ -172,6 +198,13 @@ class ActiveSchedule(models.Model):
     )
     occurrence = models.DateTimeField(help_text="The nominal time that this call stands for")
     attempt = models.PositiveSmallIntegerField(default=1)
+    due_at = models.DateTimeField(default=now, help_text="When this attempt should be dialled")
+    asked = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="How often the carrier has refused it for now"
+    )
+    waits_for = models.TextField(
+        blank=True, default="", editable=False, help_text="Why it waits though it is due, in words"
+    )
     origin = models.CharField(max_length=16, choices=Origin, default=Origin.RULE)
     leased_until = models.DateTimeField(null=True, editable=False)
     lease = models.CharField(
@@ -202,6 +235,66 @@ class ActiveSchedule(models.Model):
     def is_lease_over(self, moment: datetime) -> bool:
         """Whether the claim that this row was read with has run out at `moment`."""
         return self.leased_until is not None and moment >= self.leased_until
+
+
+class Pause(models.Model):
+    """A span in which a schedule was paused: why its occurrences in there were not dialled."""
+
+    id = models.CharField(
+        primary_key=True,
+        max_length=ID_MAX_LENGTH,
+        default=partial(new_id, "pause"),
+        editable=False,
+    )
+    schedule = models.ForeignKey(CallSchedule, on_delete=models.CASCADE, related_name="pauses")
+    began_at = models.DateTimeField(default=now)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "schedule_pauses"
+        ordering = ["began_at", "id"]
+        indexes = [models.Index(fields=["schedule", "began_at"], name="pause_schedule")]
+
+    def __str__(self) -> str:
+        return f"from {self.began_at} to {self.ended_at}"
+
+
+class Gate(models.Model):
+    """The gate that every claim passes: one row, shared by all runners.
+
+    It keeps the pace of dialling, and is closed while the carrier takes no calls."""
+
+    CALLS = "calls"
+
+    id = models.CharField(primary_key=True, max_length=16, default=CALLS, editable=False)
+    next_slot = models.DateTimeField(null=True, help_text="When the next call may begin")
+    closed_since = models.DateTimeField(null=True)
+    reason = models.TextField(blank=True, default="", help_text="Why it is closed, in words")
+    closed_by = models.CharField(
+        max_length=64, blank=True, default="", help_text="The operator who closed it, if one did"
+    )
+    probe_at = models.DateTimeField(null=True, help_text="When one call is tried next")
+    probes = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        db_table = "gates"
+
+    def __str__(self) -> str:
+        return f"closed: {self.reason}" if self.closed_since else "open"
+
+
+class Turn(models.Model):
+    """Whose turn it is to do a housekeeping job: a lease, so that two never do it at once."""
+
+    id = models.CharField(primary_key=True, max_length=64, editable=False)
+    holder = models.CharField(max_length=ID_MAX_LENGTH, blank=True, default="")
+    until = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "housekeeping_turns"
+
+    def __str__(self) -> str:
+        return self.id
 
 
 class RunnerQuerySet(models.QuerySet["Runner"]):

@@ -9,7 +9,7 @@ from django.utils import timezone
 from polaris.errors import CallLogNotFound
 from polaris.ids import ID_MAX_LENGTH, new_id
 from schedules.models import CallSchedule, CallType
-from tracking.states import FINAL, LIVE, UNSETTLED, CallStatus
+from tracking.states import FINAL, LIVE, ON_THE_LINE, UNSETTLED, CallStatus
 
 
 class CallLogQuerySet(models.QuerySet["CallLog"]):
@@ -36,6 +36,12 @@ class CallLog(models.Model):
 
     Status = CallStatus
 
+    class Stop(models.TextChoices):
+        """What the carrier is asked to do with a call that is not wanted any more."""
+
+        CANCEL = "cancel", "cancel it unless it is answered"
+        HANG_UP = "hang_up", "end it whatever its state"
+
     id = models.CharField(
         primary_key=True, max_length=ID_MAX_LENGTH, default=partial(new_id, "log"), editable=False
     )
@@ -49,7 +55,12 @@ class CallLog(models.Model):
         related_name="logs",
     )
     occurrence = models.DateTimeField(null=True, help_text="The nominal time of the call")
-    attempt = models.PositiveSmallIntegerField(default=1)
+    attempt = models.PositiveSmallIntegerField(
+        default=1, help_text="Counts from 1; 0 is a call that we did not place"
+    )
+    due_at = models.DateTimeField(
+        null=True, help_text="When this attempt should have been dialled; lateness counts from it"
+    )
     created_by = models.CharField(max_length=64, blank=True, default="")
     user_profile_id = models.CharField(max_length=128, blank=True, default="")
     agent_instance_id = models.CharField(max_length=128, blank=True, default="")
@@ -67,6 +78,15 @@ class CallLog(models.Model):
     duration = models.PositiveIntegerField(null=True, help_text="Seconds talked")
     error_code = models.CharField(max_length=32, blank=True, default="")
     error_message = models.TextField(blank=True, default="", help_text="Why, in words")
+    next_check_at = models.DateTimeField(
+        null=True, help_text="When the carrier is asked again what became of it"
+    )
+    stop = models.CharField(
+        max_length=8, choices=Stop, blank=True, default="", help_text="How it is being stopped"
+    )
+    attention = models.TextField(
+        blank=True, default="", help_text="Why an operator should look at it, in words"
+    )
     notes = models.TextField(blank=True, default="")
     metadata = models.JSONField(default=dict, blank=True)
     last_updated = models.DateTimeField(default=timezone.now)
@@ -79,7 +99,12 @@ class CallLog(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["schedule", "occurrence", "attempt"], name="log_once_per_attempt"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["phone"],
+                condition=models.Q(status__in=sorted(ON_THE_LINE), attempt__gt=0),
+                name="log_one_call_per_number",
+            ),
         ]
         indexes = [
             models.Index(fields=["-timestamp", "-id"], name="log_newest"),
@@ -87,6 +112,7 @@ class CallLog(models.Model):
             models.Index(fields=["status", "-timestamp"], name="log_status"),
             models.Index(fields=["user_profile_id", "-timestamp"], name="log_profile"),
             models.Index(fields=["call_id"], name="log_call"),
+            models.Index(fields=["next_check_at"], name="log_next_check"),
         ]
 
     def __str__(self) -> str:
@@ -99,8 +125,9 @@ class CallLog(models.Model):
 
     @property
     def lateness(self) -> timedelta | None:
-        """How long after its nominal time it was dialled, or recorded as missed."""
-        return self.timestamp - self.occurrence if self.occurrence else None
+        """How long after its time it was dialled, or recorded as missed."""
+        due_at = self.due_at or self.occurrence
+        return self.timestamp - due_at if due_at else None
 
 
 class Notification(models.Model):

@@ -131,6 +131,7 @@ def _record_foreign(report: CallReport) -> None:
     log = CallLog(
         # Its id is the call's own: two webhooks at once cannot make two logs of it.
         id=f"log_{report.call_id}",
+        attempt=0,
         phone=report.phone,
         call_type=CallType.INBOUND if report.is_inbound else CallType.OUTBOUND,
         status=CallStatus.UNKNOWN,

@@ -6,9 +6,10 @@ from polaris.states import Transitions
 
 
 class CallStatus(TextChoices):
-    """A call's states: the carrier's, and three of our own."""
+    """A call's states: the carrier's, and four of our own."""
 
     PENDING = "pending", "pending"  # on the ledger, the carrier has not answered
+    DEFERRED = "deferred", "deferred"  # refused for now: it is asked again, or given up
     QUEUED = "queued", "queued"  # accepted, waits at the carrier
     INITIATED = "initiated", "initiated"  # the carrier dials
     RINGING = "ringing", "ringing"
@@ -28,13 +29,16 @@ UNSUCCESSFUL = frozenset({S.BUSY, S.NO_ANSWER, S.FAILED, S.CANCELLED, S.MISSED})
 FINAL = UNSUCCESSFUL | {S.COMPLETED}
 # At the carrier, as far as we know.
 LIVE = frozenset({S.QUEUED, S.INITIATED, S.RINGING, S.IN_PROGRESS})
-UNSETTLED = LIVE | {S.PENDING, S.UNKNOWN}
+# May be on the line: nobody dials the same number meanwhile.
+ON_THE_LINE = LIVE | {S.PENDING, S.UNKNOWN}
+UNSETTLED = ON_THE_LINE | {S.DEFERRED}
 
 _ENDS = FINAL - {S.MISSED}
 
 TRANSITIONS = Transitions(
     {
-        S.PENDING: LIVE | _ENDS | {S.UNKNOWN},
+        S.PENDING: LIVE | _ENDS | {S.UNKNOWN, S.DEFERRED},
+        S.DEFERRED: {S.PENDING, S.FAILED, S.CANCELLED},
         S.UNKNOWN: LIVE | _ENDS,
         S.QUEUED: {S.INITIATED, S.RINGING, S.IN_PROGRESS} | _ENDS,
         S.INITIATED: {S.RINGING, S.IN_PROGRESS} | _ENDS,
@@ -46,6 +50,7 @@ TRANSITIONS = Transitions(
 
 COLOURS = {
     S.PENDING: "info",
+    S.DEFERRED: "warning",
     S.QUEUED: "info",
     S.INITIATED: "info",
     S.RINGING: "warning",
