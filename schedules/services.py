@@ -20,6 +20,7 @@ from polaris.moments import show_utc
 from polaris.states import move
 from schedules import arming
 from schedules.models import ActiveSchedule, CallSchedule
+from schedules.pauses import begin_pause, end_pause
 from schedules.planning import Plan
 from schedules.states import DELETABLE, EDITABLE, FINAL, IN_HAND, TRANSITIONS, ScheduleStatus
 
@@ -46,6 +47,9 @@ def create_schedule(
             scheduled_time=plan.scheduled_time,
             timezone=plan.timezone,
             repeat_config=plan.repeat_config,
+            calling_window=plan.calling_window,
+            retry_policy=plan.retry_policy,
+            overlap=plan.overlap,
         )
         arming.arm(schedule, occurrence=plan.first)
         announce("schedule.created", schedule)
@@ -55,15 +59,18 @@ def create_schedule(
 def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> CallSchedule:
     """Give a schedule a new plan and new texts (description, notes, the two ids).
 
-    What is armed moves only where the time, the zone or the rule has changed. Raises
+    What is armed moves only where the time, the zone, the rule or the calling window has changed,
+    or the number where the window goes by it. Raises
     IllegalTransition where a call is being placed or the schedule is over, ChangedMeanwhile where
     somebody else has changed it since `schedule` was read."""
     times = {
         "scheduled_time": plan.scheduled_time,
         "timezone": plan.timezone,
         "repeat_config": plan.repeat_config,
+        "calling_window": plan.calling_window,
     }
     is_moved = any(getattr(schedule, name) != value for name, value in times.items())
+    is_moved |= plan.goes_by_number and plan.phone != schedule.phone
     with atomic():
         if is_moved:
             _lock_armed(schedule)
@@ -72,6 +79,8 @@ def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> Call
                 pk=schedule.pk, status__in=EDITABLE, revision=schedule.revision
             ).update(
                 phone=plan.phone,
+                retry_policy=plan.retry_policy,
+                overlap=plan.overlap,
                 revision=F("revision") + 1,
                 last_updated=timezone.now(),
                 **times,
@@ -101,6 +110,7 @@ def pause(schedule: CallSchedule) -> CallSchedule:
     with atomic():
         arming.suspend(schedule)
         _move(schedule, ScheduleStatus.PAUSED, "paused", sources=_pausable(schedule))
+        begin_pause(schedule.pk)
         announce("schedule.paused", schedule)
     return schedule
 
@@ -119,6 +129,7 @@ def resume(schedule: CallSchedule) -> CallSchedule:
                 "resume it, or cancel it."
             )
         arming.arm(schedule, occurrence=following)
+        end_pause(schedule.pk)
         announce("schedule.resumed", schedule)
     return schedule
 
@@ -131,6 +142,7 @@ def cancel(schedule: CallSchedule) -> CallSchedule:
         arming.disarm(schedule)
         cancellable = TRANSITIONS.sources(ScheduleStatus.CANCELLED)
         _move(schedule, ScheduleStatus.CANCELLED, "cancelled", sources=cancellable)
+        end_pause(schedule.pk)
         announce("schedule.cancelled", schedule)
     return schedule
 
