@@ -25,6 +25,8 @@ _BY_FIELD = {
     "scheduled_time": errors.INVALID_TIME,
     "timezone": errors.INVALID_TIME,
     "repeat_config": errors.INVALID_REPEAT_CONFIG,
+    "calling_window": errors.INVALID_CALLING_WINDOW,
+    "retry_policy": errors.INVALID_RETRY_POLICY,
 }
 # DRF's exceptions in the order they are looked for: a subclass stands before its parent.
 _BY_EXCEPTION: list[tuple[type[exceptions.APIException], ErrorCode, str]] = [

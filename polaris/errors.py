@@ -32,6 +32,10 @@ ILLEGAL_TRANSITION = _code("SCHEDULE_005", 409, "Not allowed in the schedule's p
 INVALID_REPEAT_CONFIG = _code("SCHEDULE_006", 400, "The repeat_config cannot be followed.")
 INVALID_FIELD = _code("SCHEDULE_007", 400, "A field is unknown or its value is not allowed.")
 SCHEDULER_FAILURE = _code("SCHEDULE_008", 500, "The next call could not be armed.")
+INVALID_CALLING_WINDOW = _code(
+    "SCHEDULE_009", 400, "The calling_window cannot be kept, or no call lies within it."
+)
+INVALID_RETRY_POLICY = _code("SCHEDULE_010", 400, "The retry_policy cannot be followed.")
 
 LOG_NOT_FOUND = _code("TRACKING_001", 404, "There is no such call log.")
 
@@ -92,6 +96,32 @@ class InvalidRepetition(PolarisError):
 
     error = INVALID_REPEAT_CONFIG
     field = "repeat_config"
+
+
+class InvalidWindow(PolarisError):
+    """The calling_window cannot be kept."""
+
+    error = INVALID_CALLING_WINDOW
+    field = "calling_window"
+
+
+class OutsideWindow(InvalidWindow):
+    """The call lies outside its calling window."""
+
+    field = "scheduled_time"
+
+
+class InvalidRetries(PolarisError):
+    """The retry_policy cannot be followed."""
+
+    error = INVALID_RETRY_POLICY
+    field = "retry_policy"
+
+
+class MissingData(PolarisError):
+    """A required field is missing or empty."""
+
+    error = MISSING_DATA
 
 
 class ScheduleNotFound(PolarisError):

@@ -8,7 +8,6 @@ from django.utils import timezone
 
 from polaris.errors import SchedulerFailure
 from schedules.models import ActiveSchedule, CallSchedule
-from schedules.recurrence import next_occurrence
 from schedules.states import FINAL, ArmedStatus, ScheduleStatus
 
 # The columns of a row that nobody holds.
@@ -18,7 +17,7 @@ RELEASED: dict[str, object] = {"leased_until": None, "lease": "", "runner_id": "
 def upcoming(schedule: CallSchedule, *, after: datetime) -> datetime | None:
     """The schedule's first occurrence strictly later than `after`, in UTC."""
     try:
-        return next_occurrence(schedule.scheduled_time, schedule.zone, schedule.rule, after=after)
+        return schedule.timetable.next(after)
     except ValueError as error:
         raise SchedulerFailure(f"The next call cannot be computed: {error}") from error
 
@@ -116,9 +115,7 @@ def consume(armed: ActiveSchedule, *, after: datetime) -> datetime | None:
 
 def drop_retries(schedule: CallSchedule) -> None:
     """Further attempts of an occurrence are not made: the schedule has been given another time."""
-    ActiveSchedule.objects.filter(
-        schedule=schedule, origin=ActiveSchedule.Origin.RETRY
-    ).delete()
+    ActiveSchedule.objects.filter(schedule=schedule, origin=ActiveSchedule.Origin.RETRY).delete()
 
 
 def disarm(schedule: CallSchedule) -> None:

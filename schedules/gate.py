@@ -56,9 +56,7 @@ def admit(moment: datetime, wanted: int) -> Admission:
     spacing = timedelta(seconds=1 / settings.CALLS_PER_SECOND)
     first = max(gate.next_slot or moment, moment)
     slots = (moment + HORIZON - first) // spacing + 1
-    return Admission(
-        min(places, max(0, slots)), first, spacing=spacing, look_again=first - HORIZON
-    )
+    return Admission(min(places, max(0, slots)), first, spacing=spacing, look_again=first - HORIZON)
 
 
 def note(admission: Admission) -> None:

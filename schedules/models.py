@@ -11,10 +11,14 @@ from django.utils.timezone import now
 
 from polaris.errors import ScheduleNotFound
 from polaris.ids import ID_MAX_LENGTH, new_id
+from schedules.calling_window import CallingWindow, parse_calling_window
 from schedules.localtime import load_zone, to_wall
+from schedules.number_zones import window_zones
 from schedules.recurrence import Rule
 from schedules.repeat_config import parse_repeat_config
+from schedules.retry_policy import RetryPolicy, parse_retry_policy
 from schedules.states import ArmedStatus, ScheduleStatus
+from schedules.timetable import Timetable
 
 
 class CallType(models.TextChoices):
@@ -140,6 +144,35 @@ class CallSchedule(models.Model):
     def is_recurring(self) -> bool:
         """Whether it may call more than once."""
         return isinstance(self.repeat_config, dict) and bool(self.repeat_config.get("enabled"))
+
+    @property
+    def window(self) -> CallingWindow | None:
+        """The hours in which its calls may be placed; None where any hour will do."""
+        return parse_calling_window(self.calling_window)
+
+    @property
+    def window_zones(self) -> tuple[ZoneInfo, ...]:
+        """The zones in all of which its window must be open; none without a window."""
+        window = self.window
+        return window_zones(window, phone=self.phone, zone=self.zone) if window else ()
+
+    @property
+    def retries(self) -> RetryPolicy | None:
+        """When an occurrence is tried again; None where it is not."""
+        return parse_retry_policy(self.retry_policy)
+
+    @property
+    def timetable(self) -> Timetable:
+        """When it calls: its rule's occurrences, as far as its window lets."""
+        window, zones = self.window, self.window_zones
+        return Timetable(self._anchor, self.zone, self.rule, window, zones)
+
+    @property
+    def _anchor(self) -> datetime:
+        """The first call; stated by its wall time where that day's clock skips it."""
+        if not self.wall_time:
+            return self.scheduled_time
+        return datetime.fromisoformat(self.wall_time).replace(tzinfo=self.zone)
 
     def local(self, moment: datetime) -> datetime:
         """`moment` on the schedule's wall clock, naive."""

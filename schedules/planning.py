@@ -1,19 +1,35 @@
 """Checks what a client asks for and makes it a plan: whom to call, when, and by what rule."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from polaris.errors import InvalidRepetition, InvalidTime
-from polaris.moments import in_utc, parse_moment, whole_milliseconds
+from polaris.errors import (
+    InvalidRepetition,
+    InvalidRetries,
+    InvalidTime,
+    InvalidWindow,
+    MissingData,
+    OutsideWindow,
+)
+from polaris.moments import in_utc, parse_moment, show_utc, whole_milliseconds
+from schedules.calling_window import (
+    NUMBER,
+    CallingWindow,
+    InvalidCallingWindow,
+    normalise_calling_window,
+    parse_calling_window,
+)
 from schedules.localtime import UnknownZone, load_zone, resolve, to_wall
+from schedules.number_zones import window_zones
 from schedules.phone import check_phone
-from schedules.recurrence import next_occurrence
 from schedules.repeat_config import (
     InvalidRepeatConfig,
     normalise_repeat_config,
     parse_repeat_config,
 )
+from schedules.retry_policy import InvalidRetryPolicy, normalise_retry_policy
+from schedules.timetable import LOOK_AHEAD, Timetable
 
 _INSTANT = timedelta(milliseconds=1)
 
@@ -27,26 +43,41 @@ class Plan:
     timezone: str
     repeat_config: dict[str, Any] | None
     first: datetime
+    timetable: Timetable
+    calling_window: dict[str, Any] | None = None
+    retry_policy: dict[str, Any] | None = None
+    overlap: str = "skip"
+
+    @property
+    def goes_by_number(self) -> bool:
+        """Whether the called number decides when its window is open."""
+        return _goes_by_number(self.timetable.window)
 
 
 def make_plan(
     *,
-    phone: str,
+    phone: str | None,
     scheduled_time: str | datetime,
     timezone: str,
     repeat_config: Any,
     now: datetime,
+    calling_window: Any = None,
+    retry_policy: Any = None,
+    overlap: str = "skip",
     kept_time: datetime | None = None,
     kept_rule: tuple[str, dict[str, Any] | None] | None = None,
+    kept_window: tuple[str, dict[str, Any] | None] = ("", None),
 ) -> Plan:
     """Check everything at once; nothing has been written when this raises.
 
     `scheduled_time` with an offset is that instant, without one local time in `timezone`. It may
     lie before `now` only where it is `kept_time`, the anchor that a recurring schedule already
-    has. Where its zone and repeat_config are the kept ones too, nothing is armed by the plan, and
-    it does not matter whether an occurrence is left. Raises InvalidPhone, InvalidTime or
-    InvalidRepetition, each with the field named."""
-    checked_phone = check_phone(phone)
+    has. Where its zone and repeat_config (`kept_rule`) and its calling window with the number that
+    it may go by (`kept_window`: phone, calling_window) are the kept ones too, nothing is armed by
+    the plan, and it does not matter whether an occurrence is left. Without a phone, which only a
+    preview may lack, the window must not go by the number. Raises InvalidPhone, InvalidTime,
+    InvalidRepetition, InvalidWindow or InvalidRetries, each with the field named."""
+    checked_phone = check_phone(phone) if phone is not None else ""
     zone_name = _check_zone(timezone)
     anchor = _read_anchor(scheduled_time, zone_name)
     zone = load_zone(zone_name)
@@ -55,14 +86,88 @@ def make_plan(
         config = normalise_repeat_config(repeat_config, anchor=anchor, zone=zone)
     except InvalidRepeatConfig as error:
         raise InvalidRepetition(error.issue, field=error.field) from error
-    if anchor == kept_time and (zone_name, config) == kept_rule:
-        return Plan(checked_phone, anchor, zone_name, config, first=anchor)
+    window = _read_window(calling_window)
+    if _goes_by_number(window) and not checked_phone:
+        raise MissingData("Required, because the calling window goes by its zone.", field="phone")
+    zones = window_zones(window, phone=checked_phone, zone=zone) if window else ()
+    timetable = Timetable(anchor, zone, rule, window, zones)
+    checked = Plan(
+        checked_phone,
+        anchor,
+        zone_name,
+        config,
+        first=anchor,
+        timetable=timetable,
+        calling_window=normalise_calling_window(calling_window),
+        retry_policy=_read_retries(retry_policy),
+        overlap=overlap,
+    )
+    is_rule_kept = anchor == kept_time and (zone_name, config) == kept_rule
+    if is_rule_kept and _is_window_kept(checked, *kept_window):
+        return checked
     if anchor < now and not (rule and anchor == kept_time):
         raise InvalidTime(f"{anchor:%Y-%m-%d %H:%M:%S} UTC is in the past.")
-    first = next_occurrence(anchor, zone, rule, after=max(anchor - _INSTANT, now - _INSTANT))
+    _refuse_a_window_that_never_opens(timetable, max(anchor, now))
+    first = timetable.next(max(anchor - _INSTANT, now - _INSTANT))
     if first is None:
-        raise InvalidRepetition("The rule has no occurrence left.")
-    return Plan(checked_phone, anchor, zone_name, config, first)
+        raise _without_a_call(timetable, max(anchor - _INSTANT, now - _INSTANT))
+    return replace(checked, first=first)
+
+
+def _read_window(raw: Any) -> CallingWindow | None:
+    try:
+        return parse_calling_window(raw)
+    except InvalidCallingWindow as error:
+        raise InvalidWindow(error.issue, field=error.field) from error
+
+
+def _read_retries(raw: Any) -> dict[str, Any] | None:
+    try:
+        return normalise_retry_policy(raw)
+    except InvalidRetryPolicy as error:
+        raise InvalidRetries(error.issue, field=error.field) from error
+
+
+def _goes_by_number(window: CallingWindow | None) -> bool:
+    return window is not None and window.zone == NUMBER
+
+
+def _is_window_kept(plan: Plan, phone: str, calling_window: dict[str, Any] | None) -> bool:
+    is_same_number = plan.phone == phone or not plan.goes_by_number
+    return plan.calling_window == calling_window and is_same_number
+
+
+def _refuse_a_window_that_never_opens(timetable: Timetable, start: datetime) -> None:
+    """One without an opening in sight, or that is closed at the time of a one-time call."""
+    window = timetable.window
+    if window is None:
+        return
+    opening = window.next_opening(start, timetable.zones)
+    if opening is None and len(timetable.zones) > 1:
+        raise InvalidWindow(
+            f"The number may be in any of {len(timetable.zones)} time zones, and the window is "
+            "never open in all of them at once: name one zone, or give it more hours.",
+            field="calling_window.zone",
+        )
+    if opening is None:
+        raise InvalidWindow("It does not open before the calendar ends.")
+    if timetable.rule is None and opening != start:
+        raise OutsideWindow(
+            f"{timetable.outside(window)} It opens next on {_in_both(opening, timetable)}."
+        )
+
+
+def _without_a_call(timetable: Timetable, after: datetime) -> Exception:
+    """Why a rule has no next call: it has ended, or its window lets none through."""
+    if replace(timetable, window=None).next(after) is None:
+        return InvalidRepetition("The rule has no occurrence left.")
+    return InvalidWindow(f"None of the next {LOOK_AHEAD} occurrences of the rule lies within it.")
+
+
+def _in_both(moment: datetime, timetable: Timetable) -> str:
+    """A moment in the schedule's zone, and in UTC for who reads programs' answers."""
+    local = to_wall(moment, timetable.zone)
+    return f"{local:%Y-%m-%d at %H:%M} {timetable.zone} ({show_utc(moment)})"
 
 
 def _check_zone(name: str) -> str:

@@ -7,7 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from polaris.serializing import StrictSerializer, UtcField
-from schedules.models import ActiveSchedule, CallSchedule, CallType
+from schedules.models import ActiveSchedule, CallSchedule, CallType, Overlap
+from schedules.retry_policy import FEWEST_ATTEMPTS, LONGEST_DELAY, MOST_ATTEMPTS, OUTCOMES
 
 _REPEAT_CONFIG = {
     "type": "object",
@@ -30,9 +31,82 @@ _REPEAT_CONFIG = {
 }
 
 
+_CALLING_WINDOW = {
+    "type": "object",
+    "nullable": True,
+    "additionalProperties": False,
+    "description": "When a call may be placed, [start, end); docs/time.md has the details.",
+    "required": ["start", "end"],
+    "properties": {
+        "days": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        "start": {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
+        "end": {"type": "string", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"},
+        "zone": {
+            "type": "string",
+            "default": "schedule",
+            "description": "schedule, number (the called number's) or an IANA name",
+        },
+    },
+}
+_RETRY_POLICY = {
+    "type": "object",
+    "nullable": True,
+    "additionalProperties": False,
+    "description": "When an occurrence is tried again; docs/time.md has the details.",
+    "required": ["on", "attempts", "delays"],
+    "properties": {
+        "on": {
+            "type": "array",
+            "items": {"type": "string", "enum": list(OUTCOMES)},
+            "minItems": 1,
+        },
+        "attempts": {
+            "type": "integer",
+            "minimum": FEWEST_ATTEMPTS,
+            "maximum": MOST_ATTEMPTS,
+            "description": "Of one occurrence, the first included",
+        },
+        "delays": {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 1, "maximum": LONGEST_DELAY},
+            "minItems": 1,
+            "maxItems": MOST_ATTEMPTS - 1,
+            "description": "Seconds before each further attempt; the last one repeats",
+        },
+    },
+}
+
+
 @extend_schema_field(_REPEAT_CONFIG)
 class RepeatConfigField(serializers.JSONField):
     """A rule of repetition; schedules.repeat_config reads it."""
+
+
+@extend_schema_field(_CALLING_WINDOW)
+class CallingWindowField(serializers.JSONField):
+    """The hours in which a call may be placed; schedules.calling_window reads it."""
+
+
+@extend_schema_field(_RETRY_POLICY)
+class RetryPolicyField(serializers.JSONField):
+    """When an occurrence is tried again; schedules.retry_policy reads it."""
+
+
+class _OverlapField(serializers.ChoiceField):
+    """Null and missing are the default."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Overlap.choices,
+            required=False,
+            allow_null=True,
+            default=Overlap.SKIP.value,
+            help_text="What becomes of an occurrence that comes due while the last call is live",
+        )
+
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        empty = super().validate_empty_values(data)
+        return (True, Overlap.SKIP.value) if data is None else empty
 
 
 class _Text(serializers.CharField):
@@ -55,6 +129,8 @@ class ScheduleSerializer(serializers.ModelSerializer[CallSchedule]):
     created_at = UtcField()
     last_updated = UtcField()
     repeat_config = RepeatConfigField(allow_null=True)
+    calling_window = CallingWindowField(allow_null=True)
+    retry_policy = RetryPolicyField(allow_null=True)
 
     class Meta:
         model = CallSchedule
@@ -71,6 +147,9 @@ class ScheduleSerializer(serializers.ModelSerializer[CallSchedule]):
             "call_type",
             "description",
             "repeat_config",
+            "calling_window",
+            "retry_policy",
+            "overlap",
             "next_execution",
             "call_id",
             "duration",
@@ -102,6 +181,9 @@ class ScheduleInput(StrictSerializer):
     user_profile_id = _Text(max_length=128)
     agent_instance_id = _Text(max_length=128)
     repeat_config = RepeatConfigField(required=False, allow_null=True, default=None)
+    calling_window = CallingWindowField(required=False, allow_null=True, default=None)
+    retry_policy = RetryPolicyField(required=False, allow_null=True, default=None)
+    overlap = _OverlapField()
 
 
 class ScheduleAnswer(serializers.Serializer[Any]):

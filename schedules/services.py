@@ -21,6 +21,7 @@ from polaris.moments import show_utc
 from polaris.states import move
 from schedules import arming
 from schedules.models import ActiveSchedule, CallSchedule
+from schedules.pauses import begin_pause, end_pause
 from schedules.planning import Plan
 from schedules.states import DELETABLE, EDITABLE, FINAL, IN_HAND, TRANSITIONS, ScheduleStatus
 
@@ -47,6 +48,9 @@ def create_schedule(
             scheduled_time=plan.scheduled_time,
             timezone=plan.timezone,
             repeat_config=plan.repeat_config,
+            calling_window=plan.calling_window,
+            retry_policy=plan.retry_policy,
+            overlap=plan.overlap,
         )
         arming.arm(schedule, occurrence=plan.first)
         announce("schedule.created", schedule)
@@ -56,15 +60,18 @@ def create_schedule(
 def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> CallSchedule:
     """Give a schedule a new plan and new texts (description, notes, the two ids).
 
-    What is armed moves only where the time, the zone or the rule has changed. Raises
+    What is armed moves only where the time, the zone, the rule or the calling window has changed,
+    or the number where the window goes by it. Raises
     IllegalTransition where a call is being placed or the schedule is over, ChangedMeanwhile where
     somebody else has changed it since `schedule` was read."""
     times = {
         "scheduled_time": plan.scheduled_time,
         "timezone": plan.timezone,
         "repeat_config": plan.repeat_config,
+        "calling_window": plan.calling_window,
     }
     is_moved = any(getattr(schedule, name) != value for name, value in times.items())
+    is_moved |= plan.goes_by_number and plan.phone != schedule.phone
     with atomic():
         if is_moved:
             _lock_armed(schedule)
@@ -74,6 +81,8 @@ def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> Call
                 pk=schedule.pk, status__in=EDITABLE, revision=schedule.revision
             ).update(
                 phone=plan.phone,
+                retry_policy=plan.retry_policy,
+                overlap=plan.overlap,
                 revision=F("revision") + 1,
                 last_updated=timezone.now(),
                 **times,
@@ -106,6 +115,7 @@ def pause(schedule: CallSchedule, *, hang_up: bool = False) -> CallSchedule:
         arming.suspend(schedule)
         _stop_calls(schedule, "paused", _stop(hang_up))
         _move(schedule, ScheduleStatus.PAUSED, "paused", sources=_pausable(schedule))
+        begin_pause(schedule.pk)
         announce("schedule.paused", schedule)
     return schedule
 
@@ -126,6 +136,7 @@ def resume(schedule: CallSchedule) -> CallSchedule:
             )
         if following is not None and (schedule.is_recurring or retry_at is None):
             arming.arm(schedule, occurrence=following)
+        end_pause(schedule.pk)
         announce("schedule.resumed", schedule)
     return schedule
 
@@ -140,6 +151,7 @@ def cancel(schedule: CallSchedule, *, hang_up: bool = False) -> CallSchedule:
         _stop_calls(schedule, "cancelled", _stop(hang_up))
         cancellable = TRANSITIONS.sources(ScheduleStatus.CANCELLED)
         _move(schedule, ScheduleStatus.CANCELLED, "cancelled", sources=cancellable)
+        end_pause(schedule.pk)
         announce("schedule.cancelled", schedule)
     return schedule
 

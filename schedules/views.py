@@ -25,7 +25,15 @@ from schedules.serializers import (
 
 _TEXTS = ("description", "notes", "user_profile_id", "agent_instance_id")
 _RIGHTS = {"list": "view", "retrieve": "view", "destroy": "delete"}
-_PLANNED = ("phone", "scheduled_time", "timezone", "repeat_config")
+_PLANNED = (
+    "phone",
+    "scheduled_time",
+    "timezone",
+    "repeat_config",
+    "calling_window",
+    "retry_policy",
+    "overlap",
+)
 
 
 class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedule]):
@@ -135,6 +143,7 @@ def _plan(asked: dict[str, Any], *, kept: CallSchedule | None = None) -> Plan:
         now=timezone.now(),
         kept_time=kept.scheduled_time if kept else None,
         kept_rule=(kept.timezone, kept.repeat_config) if kept else None,
+        kept_window=(kept.phone, kept.calling_window) if kept else ("", None),
     )
 
 

@@ -10,8 +10,7 @@ from itertools import pairwise
 
 from django.conf import settings
 
-from schedules.models import ActiveSchedule, CallSchedule, Overlap
-from schedules.recurrence import due_occurrences
+from schedules.models import ActiveSchedule, Overlap
 from schedules.states import DIALLABLE
 from tracking.models import CallLog
 from tracking.states import CallStatus
@@ -52,6 +51,8 @@ class Wait:
     until: datetime
     reason: str
     on: str = ""
+    is_due_then: bool = False
+    """Whether its time itself has moved: grace and lateness count from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,36 @@ def decide(
         return GiveUp(existing, f"{existing.error_message} {reasons[armed.occurrence]}")
     if reasons:
         return Miss(reasons)
-    return _obstacle(armed, schedule, live, now) or Dial(existing)
+    obstacle = _closed_window(armed, now) or _busy_line(armed, live, now)
+    if isinstance(obstacle, Miss) and existing:
+        return GiveUp(existing, f"{existing.error_message} {obstacle.reasons[armed.occurrence]}")
+    return obstacle or Dial(existing)
 
 
-def _obstacle(
-    armed: ActiveSchedule, schedule: CallSchedule, live: Iterable[CallLog], now: datetime
-) -> Decision | None:
+def _closed_window(armed: ActiveSchedule, now: datetime) -> Decision | None:
+    """Outside its calling window nothing is dialled: what was late is missed; what was moved
+    there, by a change of the clock or of the window, waits for the next opening."""
+    schedule = armed.schedule
+    window, zones = schedule.window, schedule.window_zones
+    moment = max(now, armed.due_at)
+    if window is None or window.is_open(moment, zones):
+        return None
+    outside = f"It is outside the calling window, {window.in_words()}."
+    opening = window.next_opening(moment, zones)
+    if opening is None or window.is_open(armed.due_at, zones):
+        return Miss(
+            {armed.occurrence: f"When a runner could dial it, it was late. {outside}"}, "window"
+        )
+    if schedule.is_recurring and armed.origin == ActiveSchedule.Origin.RULE:
+        following = schedule.timetable.next(armed.occurrence)
+        if following is not None and following <= opening:
+            return Miss({armed.occurrence: f"{outside} The next call comes first."}, "window")
+    return Wait(opening, outside, is_due_then=True)
+
+
+def _busy_line(armed: ActiveSchedule, live: Iterable[CallLog], now: datetime) -> Decision | None:
+    """One call of a schedule and one to a number at a time."""
+    schedule = armed.schedule
     for log in live:
         if log.schedule_id == schedule.pk:
             by_rule = armed.origin == ActiveSchedule.Origin.RULE
@@ -131,14 +156,7 @@ def _due(armed: ActiveSchedule, now: datetime) -> list[datetime]:
     schedule = armed.schedule
     if armed.origin != ActiveSchedule.Origin.RULE or not schedule.is_recurring:
         return [armed.occurrence]
-    due = due_occurrences(
-        schedule.scheduled_time,
-        schedule.zone,
-        schedule.rule,
-        start=armed.occurrence,
-        end=now,
-        limit=MISSED_AT_ONCE,
-    )
+    due = schedule.timetable.due(start=armed.occurrence, end=now, limit=MISSED_AT_ONCE)
     return due or [armed.occurrence]
 
 

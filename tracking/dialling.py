@@ -56,8 +56,8 @@ def _carry_out(opening: Opening) -> None:
             case GiveUp(deferred, reason):
                 ledger.record_given_up(armed, deferred, reason)
                 logger.warning("%s is given up: %s", deferred.pk, reason)
-            case Wait(until, reason, on):
-                ledger.record_waiting(armed, until=until, reason=reason, on=on)
+            case Wait() as wait:
+                ledger.record_waiting(armed, wait)
             case Impossible(reason):
                 logger.error("the rule of %s cannot be followed: %s", armed.schedule_id, reason)
                 ledger.record_impossible(armed, reason)

@@ -21,7 +21,7 @@ from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import DIALLABLE, ArmedStatus, ScheduleStatus
 from tracking.announcing import announce_call
 from tracking.carriers.base import CallNotAccepted, CallReport
-from tracking.decisions import Miss
+from tracking.decisions import Miss, Wait
 from tracking.models import CallLog
 from tracking.reports import SILENCE, Verdict, apply_to
 from tracking.settlement import settle
@@ -169,13 +169,14 @@ def record_missed(armed: ActiveSchedule, miss: Miss) -> None:
         _close(armed, after=max(miss.reasons))
 
 
-def record_waiting(armed: ActiveSchedule, *, until: datetime, reason: str, on: str = "") -> None:
+def record_waiting(armed: ActiveSchedule, wait: Wait) -> None:
     """Let an occurrence wait that cannot be dialled now."""
+    moved = {"due_at": wait.until} if wait.is_due_then else {}
     with atomic():
-        if arming.put_off(armed, until=until, reason=reason, waits_on=on):
+        if arming.put_off(armed, until=wait.until, reason=wait.reason, waits_on=wait.on, **moved):
             settle(armed.schedule_id)
-    if on and not CallLog.objects.on_the_line().filter(pk=on).exists():
-        arming.wake_waiting(on)  # it has ended while we wrote
+    if wait.on and not CallLog.objects.on_the_line().filter(pk=wait.on).exists():
+        arming.wake_waiting(wait.on)  # it has ended while we wrote
 
 
 def record_impossible(armed: ActiveSchedule, reason: str) -> None:

@@ -17,7 +17,6 @@ from tracking.retrying import retry
 from tracking.settlement import settle
 from tracking.states import FINAL, TRANSITIONS, CallStatus
 
-
 # A live call tells of every change; one silent for this long is asked for at the carrier.
 SILENCE = timedelta(minutes=5)
 

@@ -98,6 +98,16 @@ def _(api, monkeypatch, **_):
     return create(api)
 
 
+@causes("SCHEDULE_009")
+def _(api, **_):
+    return create(api, calling_window={"start": "8"})
+
+
+@causes("SCHEDULE_010")
+def _(api, **_):
+    return create(api, retry_policy={"on": ["sometimes"]})
+
+
 @causes("TRACKING_001")
 def _(api, **_):
     return api.get("/schedule/tracking/logs/log_0")

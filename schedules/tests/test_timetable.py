@@ -1,0 +1,171 @@
+"""The timetable: a rule's occurrences as far as the calling window lets."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from schedules.calling_window import parse_calling_window
+from schedules.models import CallSchedule
+from schedules.recurrence import Frequency, Rule
+from schedules.timetable import Timetable
+
+NEW_YORK = ZoneInfo("America/New_York")
+TOKYO = ZoneInfo("Asia/Tokyo")
+INSTANT = timedelta.resolution
+
+
+def utc(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def timetable(anchor, rule=None, *, hours=("08:00", "21:00"), zone=NEW_YORK, zones=None, days=()):
+    raw = {"start": hours[0], "end": hours[1]} | ({"days": days} if days else {})
+    window = parse_calling_window(raw)
+    return Timetable(utc(anchor), zone, rule, window, zones or (zone,))
+
+
+HOURLY = Rule(Frequency.HOURLY)
+DAILY = Rule(Frequency.DAILY)
+
+
+def test_an_hourly_rule_calls_hourly_within_its_window():
+    # 20:30 and 08:30 in New York, in winter.
+    calls = timetable("2026-01-12T13:30", HOURLY)
+
+    assert calls.next(utc("2026-01-13T00:30")) == utc("2026-01-13T01:30")
+    assert calls.next(utc("2026-01-13T01:30")) == utc("2026-01-13T13:30")
+
+
+def test_what_follows_is_strictly_later():
+    calls = timetable("2026-01-12T13:30", HOURLY)
+
+    assert calls.next(utc("2026-01-12T13:30") - INSTANT) == utc("2026-01-12T13:30")
+    assert calls.next(utc("2026-01-12T13:30")) == utc("2026-01-12T14:30")
+
+
+def test_due_ones_are_those_within_the_window():
+    calls = timetable("2026-01-12T13:00", HOURLY, hours=("08:00", "10:00"))
+
+    found = calls.due(utc("2026-01-12T13:00"), utc("2026-01-14T13:00"), 100)
+
+    assert found == [utc(f"2026-01-{day}T{hour}:00") for day in (12, 13) for hour in (13, 14)] + [
+        utc("2026-01-14T13:00")
+    ]
+    assert calls.due(utc("2026-01-12T13:00"), utc("2026-01-14T13:00"), 3) == found[:3]
+    assert calls.due(utc("2026-01-12T13:00"), utc("2026-01-14T13:00"), 0) == []
+
+
+def test_a_rule_that_never_falls_into_its_window_has_no_next():
+    assert timetable("2026-01-12T08:00", DAILY).next(utc("2026-01-12T00:00")) is None
+
+
+def test_a_rule_that_falls_into_its_window_in_summer_alone_waits_for_it():
+    # 07:30 in New York is 21:30 in Tokyo in winter and 20:30 in summer.
+    calls = timetable("2026-01-12T12:30", DAILY, zones=(TOKYO,))
+
+    assert calls.next(utc("2026-01-12T00:00")) == utc("2026-03-08T11:30")
+
+
+def test_a_rule_of_every_hour_finds_a_window_of_one_hour_a_week():
+    calls = timetable("2026-01-12T13:30", HOURLY, hours=("09:00", "10:00"), days=["sun"])
+
+    assert calls.next(utc("2026-01-12T13:30")) == utc("2026-01-18T14:30")
+
+
+def test_the_end_of_a_rule_is_the_end():
+    calls = timetable("2026-01-12T13:30", Rule(Frequency.HOURLY, count=3))
+
+    assert calls.next(utc("2026-01-12T15:30")) is None
+
+
+def test_a_one_time_call_stands_as_it_is():
+    calls = timetable("2026-01-12T05:00")  # midnight in New York
+
+    assert calls.next(utc("2026-01-12T00:00")) == utc("2026-01-12T05:00")
+    assert calls.due(utc("2026-01-12T00:00"), utc("2026-01-13T00:00"), 5) == [
+        utc("2026-01-12T05:00")
+    ]
+
+
+def test_what_is_passed_over_is_marked_with_its_reason():
+    calls = timetable("2026-01-12T12:30", HOURLY)  # 07:30 in New York
+
+    first, second = islice(calls.marked(utc("2026-01-12T00:00")), 2)
+
+    assert (first.at, first.wall, first.mark) == (
+        None,
+        datetime.fromisoformat("2026-01-12T07:30"),
+        "skipped",
+    )
+    assert first.because == (
+        "It is outside the calling window, 08:00 to 21:00 every day, on the schedule's clock."
+    )
+    assert (second.at, second.mark, second.because) == (utc("2026-01-12T13:30"), "", "")
+
+
+@pytest.mark.parametrize("hours", [("08:00", "21:00"), ("21:00", "08:00")])
+def test_marks_and_next_tell_of_the_same_calls(hours):
+    calls = timetable("2026-03-07T07:30", Rule(Frequency.HOURLY, interval=5), hours=hours)
+    start = utc("2026-03-07T00:00")
+
+    marked = [each.at for each in islice(calls.marked(start), 60) if each.at]
+
+    followed, after = [], start
+    for _ in marked:
+        after = calls.next(after)
+        followed.append(after)
+    assert marked == followed
+    assert calls.due(start, marked[-1], 1000) == marked
+
+
+def test_a_night_on_which_the_clock_changes_is_marked():
+    spring = Timetable(utc("2026-03-07T07:30"), NEW_YORK, DAILY)
+    autumn = Timetable(utc("2026-10-31T05:30"), NEW_YORK, DAILY)
+
+    moved = list(islice(spring.marked(utc("2026-03-07T08:00")), 2))
+    twice = list(islice(autumn.marked(utc("2026-10-31T08:00")), 2))
+
+    assert [each.mark for each in moved] == ["moved", ""]
+    assert moved[0].wall == datetime.fromisoformat("2026-03-08T03:30")
+    assert [each.mark for each in twice] == ["first_of_two", ""]
+
+
+def test_a_schedule_has_a_timetable():
+    schedule = CallSchedule(
+        phone="+12125551234",
+        scheduled_time=utc("2026-01-12T12:30"),
+        timezone="Europe/Berlin",
+        repeat_config={"enabled": True, "frequency": "hourly"},
+        calling_window={"start": "08:00", "end": "21:00", "zone": "number"},
+        retry_policy={"on": ["busy"], "attempts": 2, "delays": [60]},
+    )
+
+    assert schedule.window_zones == (NEW_YORK,)
+    assert schedule.timetable.next(utc("2026-01-12T00:00")) == utc("2026-01-12T13:30")
+    assert schedule.retries.delay_after(1) == timedelta(seconds=60)
+
+
+def test_a_schedule_without_a_window_has_its_rule_alone():
+    schedule = CallSchedule(
+        phone="+12125551234", scheduled_time=utc("2026-01-12T12:30"), timezone="UTC"
+    )
+
+    assert (schedule.window, schedule.window_zones, schedule.retries) == (None, (), None)
+    assert schedule.timetable.next(utc("2026-01-12T00:00")) == utc("2026-01-12T12:30")
+
+
+def test_a_time_that_the_clock_skips_is_kept_by_its_wall_time():
+    schedule = CallSchedule(
+        phone="+12125551234",
+        scheduled_time=utc("2026-03-08T07:30"),
+        wall_time="2026-03-08T02:30:00",
+        timezone="America/New_York",
+        repeat_config={"enabled": True, "frequency": "daily"},
+    )
+
+    calls = schedule.timetable
+
+    assert calls.next(utc("2026-03-08T07:00")) == utc("2026-03-08T07:30")
+    assert calls.next(utc("2026-03-08T07:30")) == utc("2026-03-09T06:30")
