@@ -2,7 +2,6 @@
 
 import logging
 import time
-from datetime import datetime
 
 from django.utils import timezone
 
