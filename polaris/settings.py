@@ -173,7 +173,10 @@ DIALLING_PROBE_SECONDS = env.decimal("DIALLING_PROBE_SECONDS", 30, at_least=0.1,
 SCHEDULER_LEASE = timedelta(seconds=30 + TWILIO_CONNECT_TIMEOUT + TWILIO_READ_TIMEOUT)
 
 # -- notifications -------------------------------------------------------------------------------
-NOTIFY_EVENTS = env.words("NOTIFY_EVENTS", ["call.failed", "call.missed", "schedule.failed"])
+NOTIFY_EVENTS = env.words(
+    "NOTIFY_EVENTS",
+    ["call.failed", "call.missed", "call.stuck", "schedule.failed", "dialling.*"],
+)
 NOTIFY_EMAIL_TO = env.addresses("NOTIFY_EMAIL_TO")
 NOTIFY_WEBHOOK_URL = env.url("NOTIFY_WEBHOOK_URL")
 NOTIFY_WEBHOOK_SECRET = env.text("NOTIFY_WEBHOOK_SECRET")
