@@ -36,6 +36,7 @@ def names(answer):
 def test_a_log_is_shown_with_every_field_of_the_contract(api, make_log, slash):
     log = make_log(
         status="completed",
+        phone="+15005550006",
         occurrence=NOON - timedelta(seconds=1.5),
         start_time=NOON + timedelta(seconds=8),
         end_time=NOON + timedelta(seconds=188),
