@@ -93,14 +93,13 @@ def decide(
         reasons = _missed(armed, now)
     except Exception as error:
         return Impossible(f"Its rule cannot be followed: {error}")
-    if reasons and existing:
-        return GiveUp(existing, f"{existing.error_message} {reasons[armed.occurrence]}")
     if reasons:
-        return Miss(reasons)
-    obstacle = _closed_window(armed, now) or _busy_line(armed, live, now)
-    if isinstance(obstacle, Miss) and existing:
-        return GiveUp(existing, f"{existing.error_message} {obstacle.reasons[armed.occurrence]}")
-    return obstacle or Dial(existing)
+        verdict: Decision = Miss(reasons)
+    else:
+        verdict = _closed_window(armed, now) or _busy_line(armed, live, now) or Dial(existing)
+    if isinstance(verdict, Miss) and existing:
+        return GiveUp(existing, f"{existing.error_message} {verdict.reasons[armed.occurrence]}")
+    return verdict
 
 
 def _closed_window(armed: ActiveSchedule, now: datetime) -> Decision | None:
