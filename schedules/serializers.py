@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from polaris.serializing import StrictSerializer, UtcField
 from schedules.models import ActiveSchedule, CallSchedule, CallType, Overlap
+from schedules.preview import MOST_OCCURRENCES, Line
 from schedules.retry_policy import FEWEST_ATTEMPTS, LONGEST_DELAY, MOST_ATTEMPTS, OUTCOMES
 
 _REPEAT_CONFIG = {
@@ -184,6 +185,43 @@ class ScheduleInput(StrictSerializer):
     calling_window = CallingWindowField(required=False, allow_null=True, default=None)
     retry_policy = RetryPolicyField(required=False, allow_null=True, default=None)
     overlap = _OverlapField()
+
+
+class PreviewInput(ScheduleInput):
+    """What a client would send to create a schedule, and how many calls it wants to see."""
+
+    phone = serializers.CharField(
+        max_length=64,
+        required=False,
+        help_text="Needed only where the calling window goes by the number's zone",
+    )
+    occurrences = serializers.IntegerField(
+        min_value=1, max_value=MOST_OCCURRENCES, default=10, help_text="How many calls to show"
+    )
+
+
+class PreviewLine(serializers.Serializer[Any]):
+    """A call to come, or one that is skipped."""
+
+    number = serializers.IntegerField(allow_null=True, help_text="Null where it is skipped")
+    at = UtcField(allow_null=True, help_text="Null where it is skipped")
+    local = serializers.SerializerMethodField(
+        help_text="ISO 8601 on the schedule's clock, without an offset where it is skipped"
+    )
+    mark = serializers.CharField(help_text="Empty, moved, first_of_two or skipped")
+    because = serializers.CharField(help_text="Why it has the mark, in words")
+
+    def get_local(self, line: Line) -> str:
+        """With the offset of that moment, unless there is no such moment."""
+        return line.local.isoformat()
+
+
+class PreviewAnswer(serializers.Serializer[Any]):
+    """The calls to come, in order, with those that are skipped among them."""
+
+    status = serializers.CharField(default="success")
+    timezone = serializers.CharField()
+    occurrences = PreviewLine(many=True)
 
 
 class ScheduleAnswer(serializers.Serializer[Any]):

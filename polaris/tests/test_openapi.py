@@ -28,6 +28,8 @@ OPERATIONS = {
     "/schedule/": {"get", "post"},
     "/schedule/active": {"get"},
     "/schedule/{schedule_id}": {"get", "put", "patch", "delete"},
+    "/schedule/preview": {"post"},
+    "/schedule/{schedule_id}/preview": {"get"},
     "/schedule/{schedule_id}/pause": {"post"},
     "/schedule/{schedule_id}/resume": {"post"},
     "/schedule/{schedule_id}/cancel": {"post"},
