@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from schedules.marking import Marked
+from schedules.marking import Mark, Marked
 from schedules.timetable import Timetable
 
 MOST_OCCURRENCES = 100
@@ -22,7 +22,7 @@ class Line:
     number: int | None
     at: datetime | None
     local: datetime
-    mark: str
+    mark: Mark
     because: str
 
 

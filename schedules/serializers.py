@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from polaris.serializing import StrictSerializer, UtcField
+from schedules.marking import Mark
 from schedules.models import ActiveSchedule, CallSchedule, CallType, Overlap
 from schedules.preview import MOST_OCCURRENCES, Line
 from schedules.retry_policy import FEWEST_ATTEMPTS, LONGEST_DELAY, MOST_ATTEMPTS, OUTCOMES
@@ -208,7 +209,7 @@ class PreviewLine(serializers.Serializer[Any]):
     local = serializers.SerializerMethodField(
         help_text="ISO 8601 on the schedule's clock, without an offset where it is skipped"
     )
-    mark = serializers.CharField(help_text="Empty, moved, first_of_two or skipped")
+    mark = serializers.ChoiceField([mark.value for mark in Mark])
     because = serializers.CharField(help_text="Why it has the mark, in words")
 
     def get_local(self, line: Line) -> str:

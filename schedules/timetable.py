@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from schedules.calling_window import HORIZON, CallingWindow
 from schedules.localtime import to_wall
-from schedules.marking import SKIPPED, Marked, marked_occurrences
+from schedules.marking import Mark, Marked, marked_occurrences
 from schedules.recurrence import Rule, due_occurrences, next_occurrence
 
 # So many occurrences in a row outside the window, and nothing more is looked for.
@@ -65,7 +65,7 @@ class Timetable:
                 yield each
             else:
                 wall = to_wall(each.at, self.zone)
-                yield Marked(None, wall, SKIPPED, self.outside(limits))
+                yield Marked(None, wall, Mark.SKIPPED, self.outside(limits))
 
     @staticmethod
     def outside(window: CallingWindow) -> str:

@@ -54,7 +54,7 @@ def test_a_night_on_which_the_clock_goes_forward(preview):
         "number": 1,
         "at": "2026-03-07T07:30:00Z",
         "local": "2026-03-07T02:30:00-05:00",
-        "mark": "",
+        "mark": "none",
         "because": "",
     }
     assert (second["at"], second["local"]) == ("2026-03-08T07:30:00Z", "2026-03-08T03:30:00-04:00")
@@ -66,7 +66,7 @@ def test_a_night_on_which_the_clock_goes_forward(preview):
 def test_a_night_on_which_the_clock_goes_back(preview):
     found = lines(preview(scheduled_time="2026-10-31T01:30:00", occurrences=2))
 
-    assert [line["mark"] for line in found] == ["", "first_of_two"]
+    assert [line["mark"] for line in found] == ["none", "first_of_two"]
     assert found[1]["local"] == "2026-11-01T01:30:00-04:00"
 
 
