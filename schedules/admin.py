@@ -42,7 +42,8 @@ from schedules import (
 )
 from schedules.admin_form import REPETITION, ScheduleForm
 from schedules.admin_operations import CALL_NOW, CANCEL, DELETE, PAUSE, RESUME
-from schedules.admin_words import moment_of, repetition_in_words
+from schedules.admin_policies import RETRIES, WINDOW
+from schedules.admin_words import moment_of, repetition_in_words, retries_in_words, window_in_words
 from schedules.models import ActiveSchedule, CallSchedule, Runner
 from schedules.states import COLOURS, DELETABLE, EDITABLE, ScheduleStatus
 
@@ -110,6 +111,8 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
         "ends_on": "repeats",
         "count": "repeats",
         "gap": "repeats && repeats != 'hourly'",
+        "window_days": "window_start || window_end",
+        "window_zone": "window_start || window_end",
     }
 
     @classmethod
@@ -185,6 +188,18 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
     @display(description="First call")
     def first_call(self, schedule: CallSchedule) -> str:
         return moment_of(schedule, schedule.scheduled_time)
+
+    @display(description="Calling hours")
+    def calling_hours(self, schedule: CallSchedule) -> str:
+        return window_in_words(schedule.calling_window)
+
+    @display(description="Retries")
+    def retries(self, schedule: CallSchedule) -> str:
+        return retries_in_words(schedule.retry_policy)
+
+    @display(description="Due while the last call goes on")
+    def overlap_in_words(self, schedule: CallSchedule) -> str:
+        return schedule.get_overlap_display()
 
     @display(description="Changed")
     def changed(self, schedule: CallSchedule) -> str:
@@ -270,7 +285,8 @@ def _shown(request: HttpRequest) -> list[Any]:
     who = [phone, "description", "notes", "user_profile_id", "agent_instance_id"]
     return [
         ("Whom to call", {"fields": who}),
-        ("When", {"fields": ["first_call", "repetition"]}),
+        ("When", {"fields": ["first_call", "repetition", "calling_hours"]}),
+        ("Afterwards", {"fields": ["retries", "overlap_in_words"]}),
     ]
 
 
@@ -282,6 +298,8 @@ _FORM: list[Any] = [
     ),
     ("When", {"fields": ["scheduled_time", "timezone"]}),
     ("Repetition", {"fields": [*REPETITION, "read_revision"]}),
+    ("Calling hours", {"fields": [WINDOW[:2], *WINDOW[2:]]}),
+    ("Retries and overlap", {"fields": [*RETRIES, "overlap"]}),
 ]
 _RECORD: Any = (
     "Record",

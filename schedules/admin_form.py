@@ -22,6 +22,7 @@ from unfold.widgets import (
 )
 
 from polaris.errors import PolarisError
+from schedules.admin_policies import FIELD_OF, PoliciesForm, policies_of, shown_policies
 from schedules.localtime import Gap, zone_names
 from schedules.models import CallSchedule
 from schedules.planning import Plan, make_plan
@@ -82,7 +83,7 @@ class WallTimeField(forms.SplitDateTimeField):
         return datetime.combine(*data_list)
 
 
-class ScheduleForm(forms.ModelForm):
+class ScheduleForm(PoliciesForm, forms.ModelForm):
     """A schedule as an operator thinks of it; `refusal` is an error that came with the writing."""
 
     refusal: PolarisError | None = None
@@ -164,6 +165,7 @@ class ScheduleForm(forms.ModelForm):
             self.initial["read_revision"] = self.instance.revision
             self.initial.update(_wall_time(self.instance))
             self.initial.update(_repetition(self.instance.repeat_config))
+            self.initial.update(shown_policies(self.instance))
 
     @property
     def texts(self) -> dict[str, str]:
@@ -196,7 +198,7 @@ class ScheduleForm(forms.ModelForm):
         moved = {"scheduled_time", "timezone"}.intersection(self.changed_data)
         try:
             self.plan = make_plan(
-                phone=cleaned["phone"],
+                phone=cleaned["phone"] or None,  # which a preview alone may lack
                 # The form shows no fractions, and one of two equal wall times: keep the instant.
                 scheduled_time=kept if kept and not moved else cleaned["scheduled_time"],
                 timezone=cleaned["timezone"],
@@ -204,6 +206,8 @@ class ScheduleForm(forms.ModelForm):
                 now=timezone.now(),
                 kept_time=kept,
                 kept_rule=self._kept_rule,
+                kept_window=(self.instance.phone, self.instance.calling_window),
+                **policies_of(cleaned),
             )
         except PolarisError as error:
             self._tell(error)
@@ -227,6 +231,7 @@ class ScheduleForm(forms.ModelForm):
         name = FIELD_OF_KEY.get(error.field.removeprefix("repeat_config."), error.field)
         if name == "repeat_config":
             name = "repeats"
+        name = FIELD_OF.get(name, name)
         self.add_error(name if name in self.fields else None, error.issue)
 
 

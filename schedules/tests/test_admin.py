@@ -94,8 +94,8 @@ def shown_form(response) -> dict:
 
 
 def _parts(field, value):
-    if field.name == "weekdays":
-        return [("weekdays", value or [])]
+    if field.name in {"weekdays", "window_days", "retry_on"}:
+        return [(field.name, value or [])]
     if field.name != "scheduled_time":
         return [(field.html_name, value)]
     day, clock = field.field.widget.decompress(value)
