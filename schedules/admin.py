@@ -7,9 +7,17 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import BaseExpression
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
+from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -43,6 +51,7 @@ from schedules import (
 from schedules.admin_form import REPETITION, ScheduleForm
 from schedules.admin_operations import CALL_NOW, CANCEL, DELETE, PAUSE, RESUME
 from schedules.admin_policies import RETRIES, WINDOW
+from schedules.admin_preview import preview_of_form
 from schedules.admin_words import moment_of, repetition_in_words, retries_in_words, window_in_words
 from schedules.models import ActiveSchedule, CallSchedule, Runner
 from schedules.states import COLOURS, DELETABLE, EDITABLE, ScheduleStatus
@@ -87,6 +96,7 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
     Rooms above add what they know of a schedule with `add_column` and `add_section`."""
 
     form = ScheduleForm
+    change_form_after_template = "admin/schedules/preview_panel.html"
     operations = (PAUSE, RESUME, CANCEL, CALL_NOW, DELETE)
     actions = [list_action(operation) for operation in operations]
     actions_detail = ["pause", "resume", "call_now", "cancel"]
@@ -238,6 +248,30 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
         )
         obj.pk = created.pk
         obj.refresh_from_db()
+
+    def get_urls(self) -> list[Any]:
+        guarded, name = self.admin_site.admin_view, "schedules_callschedule_preview"
+        return [
+            path("add/preview/", guarded(self.preview_view), name=name),
+            path("<path:object_id>/preview/", guarded(self.preview_view), name=f"{name}_change"),
+            *super().get_urls(),
+        ]
+
+    def preview_view(self, request: HttpRequest, object_id: str | None = None) -> HttpResponse:
+        """When the posted form would call."""
+        schedule = self.get_object(request, unquote(object_id)) if object_id else None
+        if object_id and schedule is None:
+            raise Http404
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if schedule is None:
+            permitted = self.has_add_permission(request)
+        else:
+            permitted = self.has_change_permission(request, schedule)
+        if not permitted:
+            raise PermissionDenied
+        form = self.get_form(request, schedule, change=schedule is not None)
+        return preview_of_form(request, form(request.POST, instance=schedule))
 
     # -- deleting --------------------------------------------------------------------------------
     def delete_view(
