@@ -4,11 +4,12 @@ Under MongoDB Django's own `transaction.atomic` does nothing and its `on_commit`
 the block fails, so the back end's own pair takes their place there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db.models import Case, Value, When
 
 
 def is_mongodb() -> bool:
@@ -52,6 +53,11 @@ def _mongodb_atomic() -> Iterator[None]:
         if database.session is not None and not database.in_atomic_block_mongo:
             database._end_session()
             database.run_on_commit = []
+
+
+def by_row(values: Mapping[str, Any]) -> Case:
+    """An expression for `update()` that gives each row, named by its key, a value of its own."""
+    return Case(*(When(pk=key, then=Value(value)) for key, value in values.items()))
 
 
 def renew_connection() -> None:

@@ -29,8 +29,11 @@ SCHEDULE_EVENTS = frozenset(
     f"schedule.{what}"
     for what in ("created", "changed", "paused", "resumed", "cancelled", "completed", "failed")
 )
-CALL_EVENTS = frozenset(f"call.{what}" for what in ("started", "completed", "failed", "missed"))
-EVENTS = SCHEDULE_EVENTS | CALL_EVENTS
+CALL_EVENTS = frozenset(
+    f"call.{what}" for what in ("started", "completed", "failed", "missed", "stuck")
+)
+DIALLING_EVENTS = frozenset({"dialling.paused", "dialling.resumed"})
+EVENTS = SCHEDULE_EVENTS | CALL_EVENTS | DIALLING_EVENTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,17 +134,21 @@ SCHEDULER_MISFIRE_GRACE_TIME = env.whole(
 )
 SCHEDULER_WORKERS = env.whole("SCHEDULER_WORKERS", 8, at_least=1, at_most=200)
 SCHEDULER_JOB = "tracking.dialling:dial"
+SCHEDULER_CALLS_AT_A_TIME = "tracking.concurrency.calls_in_hand"
+SCHEDULER_STOP_CALLS = "tracking.stopping.stop_calls"
 SCHEDULER_PREFLIGHT = "tracking.carriers.get_carrier"
 HOUSEKEEPING: dict[str, dict[str, Any]] = {
     "recover": {"job": "tracking.housekeeping:recover", "every": timedelta(seconds=30)},
-    "reconcile": {"job": "tracking.housekeeping:reconcile", "every": timedelta(minutes=1)},
     "take up webhooks": {
         "job": "webhooks.housekeeping:take_up",
         "every": timedelta(minutes=1),
     },
     "prune": {"job": "tracking.housekeeping:prune", "every": timedelta(hours=6)},
 }
-COMPANION_JOBS = {"deliver notifications": "tracking.notifications.outbox:deliver_due"}
+COMPANION_JOBS = {
+    "deliver notifications": "tracking.notifications.outbox:deliver_due",
+    "follow up calls": "tracking.following_up:follow_up",
+}
 
 # -- telephony -----------------------------------------------------------------------------------
 CARRIER = "tracking.carriers.twilio.TwilioCarrier"
@@ -161,6 +165,9 @@ require(
     CALLS_PER_SECOND == 0 or CALLS_PER_SECOND >= 0.001,
     "CALLS_PER_SECOND must be 0 (unlimited) or at least 0.001.",
 )
+MAX_CONCURRENT_CALLS = env.whole("MAX_CONCURRENT_CALLS", 0, at_least=0, at_most=100_000)
+UNKNOWN_LOOKUP_SECONDS = env.whole("UNKNOWN_LOOKUP_SECONDS", 60, at_least=5, at_most=3600)
+DIALLING_PROBE_SECONDS = env.decimal("DIALLING_PROBE_SECONDS", 30, at_least=0.1, at_most=600)
 
 # A claim outlives the slowest answer of the carrier, so that it is never taken from a live runner.
 SCHEDULER_LEASE = timedelta(seconds=30 + TWILIO_CONNECT_TIMEOUT + TWILIO_READ_TIMEOUT)

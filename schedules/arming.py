@@ -1,12 +1,13 @@
 """Arms the next call of a schedule: the rows that the job store reads."""
 
+from collections.abc import Collection
 from datetime import datetime
 
+from django.db.models import F
 from django.utils import timezone
 
 from polaris.errors import SchedulerFailure
 from schedules.models import ActiveSchedule, CallSchedule
-from schedules.recurrence import next_occurrence
 from schedules.states import FINAL, ArmedStatus, ScheduleStatus
 
 # The columns of a row that nobody holds.
@@ -16,7 +17,7 @@ RELEASED: dict[str, object] = {"leased_until": None, "lease": "", "runner_id": "
 def upcoming(schedule: CallSchedule, *, after: datetime) -> datetime | None:
     """The schedule's first occurrence strictly later than `after`, in UTC."""
     try:
-        return next_occurrence(schedule.scheduled_time, schedule.zone, schedule.rule, after=after)
+        return schedule.timetable.next(after)
     except ValueError as error:
         raise SchedulerFailure(f"The next call cannot be computed: {error}") from error
 
@@ -28,13 +29,54 @@ def arm(schedule: CallSchedule, *, occurrence: datetime) -> None:
     ).update(**_armed_at(occurrence))
     if not changed:
         ActiveSchedule.objects.create(
-            schedule=schedule, occurrence=occurrence, next_execution=occurrence
+            schedule=schedule,
+            occurrence=occurrence,
+            next_execution=occurrence,
+            due_at=occurrence,
         )
 
 
 def lock(armed: ActiveSchedule) -> None:
     """Take the row's lock first, as every writer does, so that two of them form no circle."""
     ActiveSchedule.objects.filter(pk=armed.pk).update(last_updated=timezone.now())
+
+
+def put_off(armed: ActiveSchedule, *, until: datetime, reason: str, **more: object) -> bool:
+    """Release a claimed row to be looked at again later; says whether the claim was still ours.
+
+    It keeps the time that it is due at, and says in words what it waits for."""
+    held = ActiveSchedule.objects.filter(pk=armed.pk, lease=armed.lease)
+    return bool(
+        held.update(
+            status=ArmedStatus.SCHEDULED,
+            next_execution=until,
+            waits_for=reason,
+            last_updated=timezone.now(),
+            **RELEASED,
+            **more,
+        )
+    )
+
+
+def arm_retry(
+    schedule_id: str, *, occurrence: datetime, attempt: int, due_at: datetime, at: datetime
+) -> None:
+    """Arm a further attempt of an occurrence, beside what the rule has armed."""
+    ActiveSchedule.objects.create(
+        schedule_id=schedule_id,
+        origin=ActiveSchedule.Origin.RETRY,
+        occurrence=occurrence,
+        attempt=attempt,
+        due_at=due_at,
+        next_execution=at,
+    )
+
+
+def wake_waiting(log_id: str) -> None:
+    """What waited for the end of that call is looked at now."""
+    ActiveSchedule.objects.filter(waits_on=log_id).exclude(next_execution=None).update(
+        next_execution=timezone.now(), waits_on=""
+    )
 
 
 def put_away(armed: ActiveSchedule) -> None:
@@ -45,13 +87,24 @@ def put_away(armed: ActiveSchedule) -> None:
         held.update(**_suspended())
 
 
+def comes_again(armed: ActiveSchedule) -> bool:
+    """Whether its rule may arm another occurrence after it."""
+    return armed.origin == ActiveSchedule.Origin.RULE and armed.schedule.is_recurring
+
+
+def remove(claimed: Collection[ActiveSchedule]) -> None:
+    """Claimed rows that have been dealt with, and that nothing follows; lost claims stay."""
+    ActiveSchedule.objects.filter(
+        pk__in=[armed.pk for armed in claimed], lease__in={armed.lease for armed in claimed}
+    ).delete()
+
+
 def consume(armed: ActiveSchedule, *, after: datetime) -> datetime | None:
     """The claimed occurrence has been dealt with: arm the first one later than `after`.
 
     The row goes where nothing follows. Changes nothing where the claim was lost meanwhile (to a
     pause, a cancellation or another runner). Returns the next occurrence, if there is one."""
-    by_rule = armed.origin == ActiveSchedule.Origin.RULE and armed.schedule.is_recurring
-    following = upcoming(armed.schedule, after=after) if by_rule else None
+    following = upcoming(armed.schedule, after=after) if comes_again(armed) else None
     held = ActiveSchedule.objects.filter(pk=armed.pk, lease=armed.lease)
     if following is None:
         held.delete()
@@ -60,16 +113,42 @@ def consume(armed: ActiveSchedule, *, after: datetime) -> datetime | None:
     return following
 
 
+def drop_retries(schedule: CallSchedule) -> None:
+    """Further attempts of an occurrence are not made: the schedule has been given another time."""
+    ActiveSchedule.objects.filter(schedule=schedule, origin=ActiveSchedule.Origin.RETRY).delete()
+
+
 def disarm(schedule: CallSchedule) -> None:
     """Nothing more is armed: what a runner holds but has not dialled is taken from it."""
     ActiveSchedule.objects.filter(schedule=schedule).delete()
 
 
 def suspend(schedule: CallSchedule) -> None:
-    """Keep what the rule has armed, but let nobody dial it; an operator's extra call is dropped."""
+    """Keep what is armed, but let nobody dial it; an operator's extra call is dropped."""
     rows = ActiveSchedule.objects.filter(schedule=schedule)
     rows.filter(origin=ActiveSchedule.Origin.OPERATOR).delete()
     rows.update(**_suspended())
+
+
+def resume_retry(schedule: CallSchedule) -> datetime | None:
+    """Let a further attempt that a pause has suspended go on; says when it is due, if there is one.
+
+    Of a recurring schedule one that fell into the pause is dropped, as occurrences are; the last
+    hope of a one-time call is dialled at once."""
+    moment = timezone.now()
+    rows = ActiveSchedule.objects.filter(
+        schedule=schedule, origin=ActiveSchedule.Origin.RETRY, next_execution=None
+    )
+    if schedule.is_recurring:
+        rows.filter(due_at__lt=moment).delete()
+    else:
+        rows.filter(due_at__lt=moment).update(due_at=moment)
+    rows.update(
+        next_execution=F("due_at"), status=ArmedStatus.SCHEDULED, last_updated=timezone.now()
+    )
+    return ActiveSchedule.objects.filter(
+        schedule=schedule, origin=ActiveSchedule.Origin.RETRY
+    ).earliest_execution()
 
 
 def _suspended() -> dict[str, object]:
@@ -85,7 +164,11 @@ def _armed_at(occurrence: datetime) -> dict[str, object]:
     return {
         "occurrence": occurrence,
         "next_execution": occurrence,
+        "due_at": occurrence,
         "attempt": 1,
+        "asked": 0,
+        "waits_for": "",
+        "waits_on": "",
         "status": ArmedStatus.SCHEDULED,
         "last_updated": timezone.now(),
         **RELEASED,

@@ -6,50 +6,67 @@ when the runner that holds it has died.
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from polaris.database import atomic, can_skip_locked
+from polaris.database import atomic, can_skip_locked, is_mongodb
 from polaris.ids import new_id
 from polaris.states import move
+from schedules import gate
 from schedules.arming import RELEASED
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import ArmedStatus, ScheduleStatus
 
+# Rows are claimed and their ledger opened so long before they are due, then dialled on time.
+LEAD = timedelta(milliseconds=50)
 
-def claim_due(
-    *, runner_id: str, moment: datetime, limit: int, lease: timedelta
-) -> list[ActiveSchedule]:
-    """Claim at most `limit` occurrences due at `moment`, earliest first.
 
-    No other runner gets them before `lease` has passed."""
-    candidates = ActiveSchedule.objects.due(moment).in_order().values_list("pk", flat=True)
+class Claims(list[ActiveSchedule]):
+    """Claimed occurrences, each with the moment at which it `begins_at`.
+
+    `look_again` says when the gate may let more through; None where it holds nothing back."""
+
+    look_again: datetime | None = None
+
+
+def claim_due(*, runner_id: str, moment: datetime, limit: int, lease: timedelta) -> Claims:
+    """Claim at most `limit` occurrences due at `moment` or just after it, earliest first.
+
+    No more than the gate admits; those too late to be dialled pass it freely, for they are only
+    written down. No other runner gets them before `lease` has passed."""
+    claims = Claims()
     ticket = new_id("lease")
     with atomic():
-        if can_skip_locked():
-            candidates = candidates.select_for_update(skip_locked=True)
-        chosen = list(candidates[:limit])
-        if not chosen:
-            return []
-        # The condition is asked again: elsewhere another runner may have chosen the same rows.
-        ActiveSchedule.objects.filter(pk__in=chosen).due(moment).update(
-            status=ArmedStatus.PENDING,
-            lease=ticket,
-            leased_until=moment + lease,
-            runner_id=runner_id,
-            last_updated=timezone.now(),
-        )
-    claimed = list(
-        ActiveSchedule.objects.filter(lease=ticket).in_order().select_related("schedule")
-    )
+        admission = gate.admit(moment, limit)
+        claims.extend(_choose(moment, admission.places))
+        if len(claims) < limit and admission.places < limit:
+            claims.look_again = admission.look_again
+            claims.extend(_choose_overdue(moment, limit - len(claims), beside=claims))
+        if not claims:
+            return claims
+        for armed in claims:
+            in_time = is_in_time(armed, moment)
+            armed.begins_at = admission.take(armed.due_at) if in_time else moment
+        _lease(claims, ticket, runner_id, moment, lease)
+        gate.note(admission)
+    if is_mongodb():
+        # No lock was held between the choice and the lease: what others took meanwhile is theirs.
+        ours = set(ActiveSchedule.objects.filter(lease=ticket).values_list("pk", flat=True))
+        claims[:] = [armed for armed in claims if armed.pk in ours]
     try:
         # After the claim's own transaction, so that locks are always taken in the same order.
-        _tell_schedules(claimed)
+        _tell_schedules(claims)
     except DatabaseError:
         _release(ActiveSchedule.objects.filter(lease=ticket))
         raise
-    return claimed
+    return claims
+
+
+def is_in_time(armed: ActiveSchedule, moment: datetime) -> bool:
+    """Whether it is still dialled; a later one is only written down as missed."""
+    return armed.due_at >= moment - timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
 
 
 def give_back(*, runner_id: str) -> int:
@@ -63,6 +80,45 @@ def give_back(*, runner_id: str) -> int:
         sources={ScheduleStatus.PENDING},
     )
     return returned
+
+
+def _choose(moment: datetime, limit: int) -> list[ActiveSchedule]:
+    due = ActiveSchedule.objects.due(moment + LEAD, free_at=moment)
+    return _locked(due, limit)
+
+
+def _choose_overdue(
+    moment: datetime, limit: int, *, beside: list[ActiveSchedule]
+) -> list[ActiveSchedule]:
+    last = moment - timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
+    overdue = ActiveSchedule.objects.due(last, free_at=moment).filter(due_at__lt=last)
+    return _locked(overdue.exclude(pk__in=[armed.pk for armed in beside]), limit)
+
+
+def _locked(rows: QuerySet[ActiveSchedule], limit: int) -> list[ActiveSchedule]:
+    if limit < 1:
+        return []
+    rows = rows.in_order()  # type: ignore[attr-defined]
+    if can_skip_locked():
+        rows = rows.select_for_update(skip_locked=True)
+    return list(rows[:limit])
+
+
+def _lease(
+    chosen: list[ActiveSchedule], ticket: str, runner_id: str, moment: datetime, lease: timedelta
+) -> None:
+    held = {
+        "status": ArmedStatus.PENDING,
+        "lease": ticket,
+        "leased_until": moment + lease,
+        "runner_id": runner_id,
+        "last_updated": timezone.now(),
+    }
+    rows = ActiveSchedule.objects.filter(pk__in=[armed.pk for armed in chosen])
+    rows.free(moment).update(**held)
+    for armed in chosen:
+        for name, value in held.items():
+            setattr(armed, name, value)
 
 
 def _release(held: QuerySet[ActiveSchedule]) -> int:

@@ -6,13 +6,17 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 
 
 class CallExecutor(ThreadPoolExecutor):
-    """A thread pool that wakes the scheduler as soon as one of its places is free again."""
+    """A thread pool that wakes the scheduler when places are free that it has waited for.
+
+    Not for each single one: calls that are claimed together are written down together."""
 
     ALIAS = "calls"
 
     def __init__(self, places: int) -> None:
         super().__init__(places)
         self._places = places
+        self._worth_a_look = max(1, places // 2)
+        self.is_waited_for = False
 
     def free_places(self) -> int:
         """How many jobs can begin at once."""
@@ -21,8 +25,13 @@ class CallExecutor(ThreadPoolExecutor):
 
     def _run_job_success(self, job_id: str, events: list[Any]) -> None:
         super()._run_job_success(job_id, events)
-        self._scheduler.wakeup()
+        self._wake()
 
     def _run_job_error(self, job_id: str, exc: BaseException, traceback: Any = None) -> None:
         super()._run_job_error(job_id, exc, traceback)
-        self._scheduler.wakeup()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self.is_waited_for and self.free_places() >= self._worth_a_look:
+            self.is_waited_for = False
+            self._scheduler.wakeup()

@@ -13,10 +13,9 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from polaris.database import renew_connection
-from schedules.claims import claim_due, give_back
+from schedules.claims import LEAD, claim_due, give_back
 from schedules.executor import CallExecutor
 from schedules.models import ActiveSchedule
-from schedules.pace import Pace
 from schedules.scheduler import OccurrenceTrigger
 
 # Nothing is looked for more often, whatever keeps a due row from being claimed.
@@ -28,34 +27,41 @@ POLL = timedelta(milliseconds=250)
 class ArmedJobStore(BaseJobStore):
     """Jobs are armed occurrences; handing out due ones claims them for this runner."""
 
-    def __init__(self, *, runner_id: str, executor: CallExecutor, pace: Pace) -> None:
+    def __init__(self, *, runner_id: str, executor: CallExecutor) -> None:
         super().__init__()
         self._runner_id = runner_id
         self._executor = executor
-        self._pace = pace
+        self._look_again: datetime | None = None
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
-        """Claims what is due: no more than the executor has free places, nor than the pace lets."""
+        """Claims what is due, or is so in a moment: no more than the executor has free places,
+        nor than the gate admits."""
         renew_connection()
-        limit = min(self._executor.free_places(), self._pace.free())
+        limit = self._executor.free_places()
+        self._executor.is_waited_for = False
+        self._look_again = None
         if limit < 1:
+            self._executor.is_waited_for = True
             return []
-        claimed = claim_due(
+        claims = claim_due(
             runner_id=self._runner_id, moment=now, limit=limit, lease=settings.SCHEDULER_LEASE
         )
-        self._pace.take(sum(_is_in_time(armed, now) for armed in claimed))
-        return [self._to_job(armed) for armed in claimed]
+        self._executor.is_waited_for = len(claims) == limit
+        self._look_again = claims.look_again
+        return [self._to_job(armed) for armed in claims]
 
     def get_next_run_time(self) -> datetime:
-        """When to look again: at the next due time, or at the next poll if that is earlier."""
+        """When to look again: just before the next due time, or at the next poll."""
         now = datetime.now(UTC)
-        if not self._executor.free_places():
-            return now + POLL  # the executor wakes us when a place is free
+        if self._executor.is_waited_for:
+            return now + POLL  # the executor wakes us when places are free
         due = ActiveSchedule.objects.free(now).earliest_execution()
         if due is None:
             return now + POLL
-        earliest = max(self._pace.next_moment(now), now + SHORTEST_WAIT if due <= now else now)
-        return min(max(due, earliest), now + POLL)
+        moment = due - LEAD
+        if moment <= now:  # held back by the gate, or by another runner's lock
+            moment = max(self._look_again or now, now + SHORTEST_WAIT)
+        return min(moment, now + POLL)
 
     def lookup_job(self, job_id: str) -> Job | None:
         """The job of that id, if it is armed."""
@@ -104,7 +110,7 @@ class ArmedJobStore(BaseJobStore):
             "func": settings.SCHEDULER_JOB,
             "trigger": OccurrenceTrigger(armed.occurrence, settings.SCHEDULER_LEASE),
             "executor": CallExecutor.ALIAS,
-            "args": (armed.pk, armed.lease),
+            "args": (armed.pk, armed.lease, _seconds(armed.begins_at)),
             "kwargs": {},
             # Lateness is judged where it can be written down: by the job itself.
             "misfire_grace_time": None,
@@ -114,7 +120,5 @@ class ArmedJobStore(BaseJobStore):
         }
 
 
-def _is_in_time(armed: ActiveSchedule, now: datetime) -> bool:
-    """Whether it will be dialled; what is recorded as missed takes nothing of the pace."""
-    grace = timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
-    return now - armed.occurrence <= grace
+def _seconds(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0

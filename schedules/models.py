@@ -182,9 +182,9 @@ class CallSchedule(models.Model):
 class ActiveScheduleQuerySet(models.QuerySet["ActiveSchedule"]):
     """Reads of armed occurrences."""
 
-    def due(self, moment: datetime) -> Self:
-        """Occurrences whose time has come and that no live runner holds."""
-        return self.filter(next_execution__lte=moment).free(moment)
+    def due(self, moment: datetime, *, free_at: datetime | None = None) -> Self:
+        """Occurrences whose time has come and that no live runner holds (at `free_at`)."""
+        return self.filter(next_execution__lte=moment).free(free_at or moment)
 
     def free(self, moment: datetime) -> Self:
         """Occurrences that no live runner holds: never claimed, or the lease has run out."""
@@ -238,6 +238,13 @@ class ActiveSchedule(models.Model):
     waits_for = models.TextField(
         blank=True, default="", editable=False, help_text="Why it waits though it is due, in words"
     )
+    waits_on = models.CharField(
+        max_length=ID_MAX_LENGTH,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="The log of the call whose end it waits for",
+    )
     origin = models.CharField(max_length=16, choices=Origin, default=Origin.RULE)
     leased_until = models.DateTimeField(null=True, editable=False)
     lease = models.CharField(
@@ -248,6 +255,9 @@ class ActiveSchedule(models.Model):
     last_updated = models.DateTimeField(default=now, editable=False)
 
     objects = ActiveScheduleQuerySet.as_manager()
+
+    # When a claim may be dialled: given with the claim, not stored.
+    begins_at: datetime | None = None
 
     class Meta:
         db_table = "active_schedules"
@@ -260,6 +270,7 @@ class ActiveSchedule(models.Model):
         indexes = [
             models.Index(fields=["next_execution", "id"], name="active_due"),
             models.Index(fields=["lease"], name="active_lease"),
+            models.Index(fields=["waits_on"], name="active_waits_on"),
         ]
 
     def __str__(self) -> str:

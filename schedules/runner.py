@@ -23,7 +23,6 @@ from schedules.executor import CallExecutor
 from schedules.housekeeping_store import HousekeepingStore
 from schedules.jobstore import ArmedJobStore
 from schedules.models import Runner
-from schedules.pace import Pace
 from schedules.scheduler import CallScheduler
 
 logger = logging.getLogger(__name__)
@@ -35,9 +34,7 @@ _COMPANION_SECONDS = 1
 def build_scheduler(runner_id: str) -> CallScheduler:
     """The scheduler of a runner: calls from our rows, housekeeping from django-apscheduler's."""
     executor = CallExecutor(settings.SCHEDULER_WORKERS)
-    calls = ArmedJobStore(
-        runner_id=runner_id, executor=executor, pace=Pace(settings.CALLS_PER_SECOND)
-    )
+    calls = ArmedJobStore(runner_id=runner_id, executor=executor)
     scheduler = CallScheduler(
         timezone=settings.SCHEDULER_TIMEZONE,
         jobstores={

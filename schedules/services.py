@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from polaris.database import atomic
 from polaris.errors import ChangedMeanwhile, IllegalTransition, ScheduleNotFound
@@ -74,6 +75,7 @@ def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> Call
     with atomic():
         if is_moved:
             _lock_armed(schedule)
+            _stop_calls(schedule, "changed")
         _require(
             CallSchedule.objects.filter(
                 pk=schedule.pk, status__in=EDITABLE, revision=schedule.revision
@@ -91,6 +93,7 @@ def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> Call
         )
         schedule.refresh_from_db()
         if is_moved:
+            arming.drop_retries(schedule)
             arming.arm(schedule, occurrence=plan.first)
             if schedule.status == ScheduleStatus.PAUSED:
                 arming.suspend(schedule)
@@ -103,12 +106,14 @@ def require_editable(schedule: CallSchedule) -> None:
     _require(schedule.status in EDITABLE, schedule, "changed")
 
 
-def pause(schedule: CallSchedule) -> CallSchedule:
-    """Stop dialling until resumed; a call already placed goes on.
+def pause(schedule: CallSchedule, *, hang_up: bool = False) -> CallSchedule:
+    """Stop dialling until resumed. A call that still waits at the carrier is cancelled there; one
+    that is under way goes on, or is ended with `hang_up`.
 
     Raises IllegalTransition where the schedule is final or its only call is being placed."""
     with atomic():
         arming.suspend(schedule)
+        _stop_calls(schedule, "paused", _stop(hang_up))
         _move(schedule, ScheduleStatus.PAUSED, "paused", sources=_pausable(schedule))
         begin_pause(schedule.pk)
         announce("schedule.paused", schedule)
@@ -123,23 +128,27 @@ def resume(schedule: CallSchedule) -> CallSchedule:
         _lock_armed(schedule)
         _move(schedule, ScheduleStatus.SCHEDULED, "resumed", sources={ScheduleStatus.PAUSED})
         following = arming.upcoming(schedule, after=_resumed_from(schedule))
-        if following is None:
+        retry_at = arming.resume_retry(schedule)
+        if following is None and retry_at is None:
             raise IllegalTransition(
                 "Its last time passed while it was paused: give it a new scheduled_time, then "
                 "resume it, or cancel it."
             )
-        arming.arm(schedule, occurrence=following)
+        if following is not None and (schedule.is_recurring or retry_at is None):
+            arming.arm(schedule, occurrence=following)
         end_pause(schedule.pk)
         announce("schedule.resumed", schedule)
     return schedule
 
 
-def cancel(schedule: CallSchedule) -> CallSchedule:
-    """No further call, for good; a call already placed goes on.
+def cancel(schedule: CallSchedule, *, hang_up: bool = False) -> CallSchedule:
+    """No further call, for good. A call that still waits at the carrier is cancelled there; one
+    that is under way goes on, or is ended with `hang_up`.
 
     Raises IllegalTransition where the schedule is final."""
     with atomic():
         arming.disarm(schedule)
+        _stop_calls(schedule, "cancelled", _stop(hang_up))
         cancellable = TRANSITIONS.sources(ScheduleStatus.CANCELLED)
         _move(schedule, ScheduleStatus.CANCELLED, "cancelled", sources=cancellable)
         end_pause(schedule.pk)
@@ -153,6 +162,7 @@ def delete_schedule(schedule: CallSchedule) -> None:
     Raises IllegalTransition while a call is being placed or talked."""
     with atomic():
         arming.disarm(schedule)
+        _stop_calls(schedule, "deleted", "cancel")
         rows = CallSchedule.objects.filter(pk=schedule.pk, status__in=DELETABLE)
         was_open = rows.exclude(status__in=FINAL).exists()
         deleted, _ = rows.delete()
@@ -181,8 +191,10 @@ def call_now(schedule: CallSchedule) -> CallSchedule:
                 origin=ActiveSchedule.Origin.OPERATOR,
                 occurrence=moment,
                 next_execution=moment,
+                due_at=moment,
             )
         else:
+            arming.drop_retries(schedule)
             arming.arm(schedule, occurrence=moment)
         announce("schedule.changed", schedule)
     return schedule
@@ -206,6 +218,16 @@ def announce(name: str, schedule: CallSchedule, **more: Any) -> None:
 def _lock_armed(schedule: CallSchedule) -> None:
     """Wait for a runner that is writing these rows; from here on none can begin."""
     ActiveSchedule.objects.filter(schedule=schedule).update(last_updated=timezone.now())
+
+
+def _stop_calls(schedule: CallSchedule, verb: str, stop: str = "") -> None:
+    """Whoever keeps the calls is told before the schedule's own row is locked."""
+    stop_calls = import_string(settings.SCHEDULER_STOP_CALLS)
+    stop_calls(schedule.pk, reason=f"Its schedule was {verb}.", stop=stop)
+
+
+def _stop(hang_up: bool) -> str:
+    return "hang_up" if hang_up else "cancel"
 
 
 def _pausable(schedule: CallSchedule) -> Collection[str]:

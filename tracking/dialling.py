@@ -2,169 +2,135 @@
 
 import logging
 import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import datetime
 
-from django.conf import settings
-from django.db import OperationalError
 from django.utils import timezone
 
 from polaris.database import renew_connection
 from polaris.masking import mask_phone
 from schedules import arming
 from schedules.models import ActiveSchedule
-from schedules.recurrence import due_occurrences
-from tracking import ledger
+from tracking import ledger, refusals
 from tracking.carriers import get_carrier
-from tracking.carriers.base import CallNotAccepted, CallRequest, Trouble
+from tracking.carriers.base import CallNotAccepted, CallReport, CallRequest, Trouble
+from tracking.decisions import Dial, FoundOpen, GiveUp, Impossible, Lost, Miss, Wait
+from tracking.ledger import Accepted
 from tracking.models import CallLog
+from tracking.opening import Opening, Openings
+from tracking.recording import Recorder, insist
 
 logger = logging.getLogger(__name__)
 
-# A schedule that slept for months is caught up with in steps of this many occurrences.
-_MISSED_AT_ONCE = 500
-# Seconds between the attempts to write an answer, together well within a lease.
-_WAITS = (0.1, 0.3, 1, 2, 4, 8)
+_openings = Openings()
+_recorder = Recorder()
 
 
-def dial(armed_id: str, lease: str) -> None:
+def dial(armed_id: str, lease: str, begins_at: float = 0.0) -> None:
     """Make the call that `armed_id` stands for, where the claim `lease` still holds it.
 
-    Never raises for what a carrier, a pause or another runner does; the ledger tells."""
+    Not before `begins_at` (seconds since 1970), nor before it is due. Never raises for what a
+    carrier, a pause or another runner does; the ledger tells."""
     renew_connection()
-    armed = None
     try:
-        held = ActiveSchedule.objects.filter(pk=armed_id, lease=lease)
-        armed = held.select_related("schedule").first()
-        if armed is None:
-            raise ledger.ClaimLost
-        _make(armed)
-    except ledger.ClaimLost:
-        if armed is not None:
-            arming.put_away(armed)
-        logger.info("%s is not dialled: it was paused, changed or cancelled meanwhile", armed_id)
+        opening = _openings.take(armed_id, lease)
+        if opening is None:
+            logger.info("%s is not dialled: its claim was lost", armed_id)
+        elif isinstance(opening.decision, Dial) and opening.log:
+            _wait_until(max(begins_at, opening.armed.due_at.timestamp()))
+            _ask_carrier(opening.armed, opening.log)
+        else:
+            _carry_out(opening)
     finally:
         renew_connection()
 
 
-def _make(armed: ActiveSchedule) -> None:
+def _carry_out(opening: Opening) -> None:
+    """What is decided instead of dialling."""
+    armed = opening.armed
     try:
-        _attempt(armed)
+        match opening.decision:
+            case Miss() as miss:
+                ledger.record_missed(armed, miss)
+                for occurrence, reason in miss.reasons.items():
+                    logger.warning("misfire of %s at %s: %s", armed.schedule_id, occurrence, reason)
+            case GiveUp(deferred, reason):
+                ledger.record_given_up(armed, deferred, reason)
+                logger.warning("%s is given up: %s", deferred.pk, reason)
+            case Wait() as wait:
+                ledger.record_waiting(armed, wait)
+            case Impossible(reason):
+                logger.error("the rule of %s cannot be followed: %s", armed.schedule_id, reason)
+                ledger.record_impossible(armed, reason)
+            case FoundOpen():
+                _leave_unknown(armed)
+            case Lost():
+                raise ledger.ClaimLost
+    except ledger.ClaimLost:
+        arming.put_away(armed)
+        logger.info("%s is not dialled: it was paused, changed or cancelled meanwhile", armed.pk)
     except ledger.AlreadyOpen:
-        ledger.record_unknown(armed)
-        logger.error("whether %s of %s was dialled is unknown", armed.occurrence, armed.schedule_id)
+        _leave_unknown(armed)
 
 
-def _attempt(armed: ActiveSchedule) -> None:
-    try:
-        missed = _missed(armed, now=timezone.now())
-    except Exception as error:
-        # A zone that has vanished, a rule edited by hand: it would come round for ever.
-        logger.exception("the rule of %s cannot be followed", armed.schedule_id)
-        ledger.record_impossible(armed, f"Its rule cannot be followed: {error}")
-        return
-    if missed:
-        _miss(armed, missed)
-    else:
-        _ask_carrier(armed, ledger.open_attempt(armed))
-
-
-def _miss(armed: ActiveSchedule, missed: dict[datetime, str]) -> None:
-    ledger.record_missed(armed, missed)
-    for occurrence, reason in missed.items():
-        logger.warning("misfire of %s at %s: %s", armed.schedule_id, occurrence, reason)
+def _leave_unknown(armed: ActiveSchedule) -> None:
+    ledger.record_unknown(armed)
+    logger.error("whether %s of %s was dialled is unknown", armed.occurrence, armed.schedule_id)
 
 
 def _ask_carrier(armed: ActiveSchedule, log: CallLog) -> None:
-    schedule = armed.schedule
-    request = CallRequest(
-        to=schedule.phone,
-        attempt_id=log.pk,
-        schedule_id=schedule.pk,
-        agent_instance_id=schedule.agent_instance_id,
-    )
+    asked_at = timezone.now()
     try:
-        _require_lease(armed)
-        answer = get_carrier().place_call(request)
+        with _recorder:
+            answer = _place(armed, log)
     except CallNotAccepted as refusal:
-        error = refusal
-        _insist(lambda: ledger.record_not_accepted(armed, log, error), log)
-        level = logging.ERROR if error.trouble is Trouble.ACCOUNT else logging.WARNING
-        logger.log(level, "%s of %s was not accepted: %s", log.pk, schedule.pk, error)
+        _write_refusal(armed, log, refusal)
         return
-    if not _insist(lambda: ledger.record_accepted(armed, log, answer), log):
+    accepted = Accepted(armed, log, answer, asked_at)
+    if not insist(lambda: _recorder.record(accepted)):
         logger.error("%s was placed as %s, which could not be written", log.pk, answer.call_id)
         return
     logger.info(
         "dialled %s for %s as %s, %.3f s after its time",
-        mask_phone(schedule.phone),
-        schedule.pk,
+        mask_phone(log.phone),
+        log.schedule_id,
         answer.call_id,
-        (log.timestamp - armed.occurrence).total_seconds(),
+        (asked_at - armed.due_at).total_seconds(),
     )
 
 
-def _require_lease(armed: ActiveSchedule) -> None:
-    """Who has stalled past its lease may have been taken over, and does not dial any more."""
+def _place(armed: ActiveSchedule, log: CallLog) -> CallReport:
+    """Raises CallNotAccepted."""
     if armed.is_lease_over(timezone.now()):
+        # Who has stalled past its lease may have been taken over, and does not dial any more.
         raise CallNotAccepted(
             Trouble.NOT_SENT, code="stalled", message="The runner stalled and did not dial."
         )
-
-
-def _insist(write: Callable[[], None], log: CallLog) -> bool:
-    """Write the carrier's answer down though the database fails for a while; says whether it did.
-
-    The answer is known nowhere else: without it the call would be unknown."""
-    for tries, wait in enumerate(_WAITS):
-        try:
-            if tries:
-                log.refresh_from_db()
-            write()
-        except OperationalError:
-            logger.warning("the carrier's answer could not be written; it is tried again")
-            time.sleep(wait)
-            renew_connection()
-        else:
-            return True
-    return False
-
-
-def _missed(armed: ActiveSchedule, *, now: datetime) -> dict[datetime, str]:
-    """The occurrences up to `now` that are not dialled, each with its reason.
-
-    Of several due ones only the last is dialled, and only within the grace time."""
-    due = _due(armed, now)
-    grace = timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
-    missed = {earlier: _overtaken(later) for earlier, later in pairwise(due)}
-    late = now - due[-1]
-    if late > grace or len(due) == _MISSED_AT_ONCE:
-        missed[due[-1]] = (
-            f"Its time passed {_in_words(late)} before a runner could dial it, more than the "
-            f"grace time of {_in_words(grace)}."
-        )
-    return missed
-
-
-def _due(armed: ActiveSchedule, now: datetime) -> list[datetime]:
     schedule = armed.schedule
-    if armed.origin != ActiveSchedule.Origin.RULE or not schedule.is_recurring:
-        return [armed.occurrence]
-    due = due_occurrences(
-        schedule.scheduled_time,
-        schedule.zone,
-        schedule.rule,
-        start=armed.occurrence,
-        end=now,
-        limit=_MISSED_AT_ONCE,
+    request = CallRequest(
+        to=log.phone,
+        attempt_id=log.pk,
+        schedule_id=schedule.pk,
+        agent_instance_id=schedule.agent_instance_id,
+        detects_machines=bool(schedule.retries and "machine" in schedule.retries.on),
     )
-    return due or [armed.occurrence]
+    return get_carrier().place_call(request)
 
 
-def _overtaken(later: datetime) -> str:
-    return f"No runner dialled it before the next one, {later:%Y-%m-%d %H:%M:%S} UTC, was due."
+def _write_refusal(armed: ActiveSchedule, log: CallLog, refusal: CallNotAccepted) -> None:
+    def write() -> None:
+        log.refresh_from_db()
+        refusals.write_down(armed, log, refusal)
+
+    written = insist(write)
+    level = logging.ERROR if refusal.trouble is Trouble.ACCOUNT else logging.WARNING
+    logger.log(level, "%s of %s was not accepted: %s", log.pk, log.schedule_id, refusal)
+    if not written:
+        logger.error("%s: its refusal could not be written", log.pk)
+    refusals.open_the_gate(refusal)
 
 
-def _in_words(span: timedelta) -> str:
-    return str(timedelta(seconds=round(span.total_seconds())))
+def _wait_until(moment: float) -> None:
+    """Claims are made just ahead of time, so that their calls are not late."""
+    left = moment - datetime.now().timestamp()
+    if left > 0:
+        time.sleep(min(left, 1.0))

@@ -1,7 +1,6 @@
 """Housekeeping: what the engine puts right by itself. Every job may be repeated at any time."""
 
 import logging
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,19 +13,14 @@ from polaris.database import atomic
 from schedules.models import ActiveSchedule, CallSchedule, Runner
 from schedules.states import IN_HAND
 from tracking import ledger
-from tracking.carriers import get_carrier
 from tracking.models import CallLog, Notification
-from tracking.reports import apply_report
 from tracking.settlement import settle
 from tracking.states import CallStatus
 
 logger = logging.getLogger(__name__)
 
-# A live call says something at every change; one silent for this long has lost its webhooks.
-SILENT_CALL = timedelta(minutes=5)
 KEPT = timedelta(days=30)
 _AT_ONCE = 200
-_TURN_SECONDS = 10.0
 
 
 def recover() -> None:
@@ -38,20 +32,6 @@ def recover() -> None:
     stale = CallSchedule.objects.filter(status__in=IN_HAND, last_updated__lt=since)
     for schedule in stale.order_by("last_updated")[:_AT_ONCE]:
         _try(_settle_again, schedule)
-
-
-def reconcile() -> None:
-    """Ask the carrier for calls whose webhooks have not come."""
-    since = timezone.now() - SILENT_CALL
-    ends = time.monotonic() + _TURN_SECONDS
-    silent = CallLog.objects.live().filter(last_updated__lt=since).exclude(call_id="")
-    for log in silent.order_by("last_updated")[:_AT_ONCE]:
-        report = get_carrier().fetch_call(log.call_id)
-        if report is None or time.monotonic() > ends:
-            return  # the carrier is in trouble or slow: the next turn goes on
-        logger.info("%s is %s, says the carrier", log.pk, report.status)
-        _try(apply_report, report)
-        CallLog.objects.filter(pk=log.pk).update(last_updated=timezone.now())
 
 
 def prune() -> None:

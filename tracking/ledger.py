@@ -2,31 +2,36 @@
 
 A row of call_logs is unique for (schedule, occurrence, attempt), so only one runner can open an
 attempt, whatever dies or stalls. One that is found open already may have been dialled by a runner
-that died: it becomes `unknown` and is never dialled again blindly.
+that died: it becomes `unknown` and is never dialled again blindly. tracking.opening opens them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError
+from django.db.models import F
 from django.utils import timezone
 
-from polaris.database import atomic
+from polaris.database import atomic, by_row
 from polaris.states import move
 from schedules import arming
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import DIALLABLE, ArmedStatus, ScheduleStatus
 from tracking.announcing import announce_call
-from tracking.carriers.base import CallNotAccepted, CallReport, Trouble
+from tracking.carriers.base import CallNotAccepted, CallReport
+from tracking.decisions import Miss, Wait
 from tracking.models import CallLog
-from tracking.reports import Verdict, apply_to
+from tracking.reports import SILENCE, Verdict, apply_to
 from tracking.settlement import settle
 from tracking.states import CallStatus
 
+# A webhook that comes at all comes within seconds: only then the carrier's list is asked.
+_FIRST_LOOK_UP = timedelta(seconds=5)
 _MAY_HAVE_BEEN_PLACED = (
-    "The call may have been placed. It is not dialled again; a webhook settles it."
+    "The call may have been placed. It is dialled again only when the carrier is seen not to have "
+    "it; a webhook or a look-up settles it."
 )
 
 
@@ -38,32 +43,77 @@ class AlreadyOpen(Exception):
     """Another runner has opened this attempt; whether it dialled is not known."""
 
 
-def open_attempt(armed: ActiveSchedule) -> CallLog:
-    """Commit the ledger row of a claimed occurrence. Raises ClaimLost or AlreadyOpen."""
-    with _opening():
-        _hold(armed)
-        log = _row(armed, occurrence=armed.occurrence)
-        log.save(force_insert=True)
-        return log
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A call that the carrier took: the claim, its ledger row, the answer, when it was asked."""
+
+    armed: ActiveSchedule
+    log: CallLog
+    answer: CallReport
+    asked_at: datetime
 
 
-def record_accepted(armed: ActiveSchedule, log: CallLog, answer: CallReport) -> None:
-    """The carrier took the call: write its id, and arm the next occurrence."""
+def new_row(armed: ActiveSchedule, *, now: datetime, status: str = CallStatus.PENDING) -> CallLog:
+    """The log of a claimed occurrence, not yet written."""
+    schedule = armed.schedule
+    return CallLog(
+        schedule=schedule,
+        occurrence=armed.occurrence,
+        attempt=armed.attempt,
+        due_at=armed.due_at,
+        status=status,
+        timestamp=max(now, armed.due_at),
+        last_updated=now,
+        created_by=schedule.created_by,
+        user_profile_id=schedule.user_profile_id,
+        agent_instance_id=schedule.agent_instance_id,
+        call_type=schedule.call_type,
+        phone=schedule.phone,
+        notes=schedule.notes,
+        metadata={"runner_id": armed.runner_id, "origin": armed.origin},
+    )
+
+
+def record_accepted(batch: Sequence[Accepted]) -> None:
+    """The carrier took these calls: write their ids, and arm what follows."""
+    with atomic():
+        _consume_together([each.armed for each in batch])
+        rows = CallLog.objects.filter(pk__in=[each.log.pk for each in batch])
+        found = {log.pk: log for log in rows.order_by("pk").select_for_update()}
+        ordinary = [each for each in batch if _is_ordinary(found[each.log.pk])]
+        _write_together(ordinary)
+        for each in batch:
+            if each not in ordinary:
+                _write_alone(each, found[each.log.pk])
+
+
+def record_refused(armed: ActiveSchedule, log: CallLog, error: CallNotAccepted) -> None:
+    """The carrier refused the call for good."""
     with atomic():
         arming.lock(armed)
-        # Webhooks may have been quicker than this answer: then it finds the call further on.
-        if apply_to(log, answer) is not Verdict.APPLIED:
-            log.refresh_from_db()
+        end_open(log, CallStatus.FAILED, code=error.code, message=error.message)
         _close(armed)
 
 
-def record_not_accepted(armed: ActiveSchedule, log: CallLog, error: CallNotAccepted) -> None:
-    """The carrier refused, or we do not know: write which, and arm the next occurrence."""
-    ambiguous = error.trouble is Trouble.AMBIGUOUS
-    status = CallStatus.UNKNOWN if ambiguous else CallStatus.FAILED
+def record_deferred(
+    armed: ActiveSchedule, log: CallLog, error: CallNotAccepted, *, until: datetime
+) -> None:
+    """The carrier refused the call for now: it is asked again at `until`.
+
+    Where the schedule was paused, changed or cancelled meanwhile it is not asked any more."""
+    with atomic():
+        goes_on = arming.put_off(armed, until=until, reason=error.message, asked=F("asked") + 1)
+        status = CallStatus.DEFERRED if goes_on else CallStatus.FAILED
+        end_open(log, status, code=error.code, message=error.message)
+        settle(armed.schedule_id)
+
+
+def record_ambiguous(armed: ActiveSchedule, log: CallLog, error: CallNotAccepted) -> None:
+    """We do not know whether the carrier took the call."""
+    message = f"{error.message.rstrip('.')}. {_MAY_HAVE_BEEN_PLACED}"
     with atomic():
         arming.lock(armed)
-        _end_open(log, status, code=error.code, message=_in_words(error))
+        end_open(log, CallStatus.UNKNOWN, code=error.code, message=message)
         _close(armed)
 
 
@@ -80,7 +130,7 @@ def record_unknown(armed: ActiveSchedule) -> None:
 
 def abandon(log: CallLog) -> bool:
     """Mark an open attempt whose runner has died as unknown; says whether it was still open."""
-    return _end_open(
+    return end_open(
         log,
         CallStatus.UNKNOWN,
         code="runner_died",
@@ -91,28 +141,143 @@ def abandon(log: CallLog) -> bool:
     )
 
 
-def record_missed(armed: ActiveSchedule, occurrences: dict[datetime, str]) -> None:
+def record_given_up(armed: ActiveSchedule, log: CallLog, reason: str) -> None:
+    """Close an attempt that the carrier has refused for now until it was too late."""
+    with atomic():
+        arming.lock(armed)
+        _end(log, CallStatus.FAILED, CallStatus.DEFERRED, code=log.error_code, message=reason)
+        _close(armed)
+
+
+def record_missed(armed: ActiveSchedule, miss: Miss) -> None:
     """Write occurrences down that were never dialled, each with its reason in words, and arm the
     first one after them. Raises ClaimLost or AlreadyOpen."""
     now = timezone.now()
     with _opening():
         _hold(armed)
-        logs = [
-            _row(
-                armed,
-                occurrence=occurrence,
-                status=CallStatus.MISSED,
-                timestamp=now,
-                end_time=now,
-                error_code="missed",
-                error_message=reason,
-            )
-            for occurrence, reason in occurrences.items()
-        ]
+        logs = []
+        for occurrence, reason in miss.reasons.items():
+            log = new_row(armed, now=now, status=CallStatus.MISSED)
+            log.occurrence, log.timestamp, log.end_time = occurrence, now, now
+            if armed.origin == ActiveSchedule.Origin.RULE:
+                log.due_at = occurrence
+            log.error_code, log.error_message = miss.code, reason
+            logs.append(log)
         CallLog.objects.bulk_create(logs)
         for log in logs:
             announce_call("call.missed", log)
-        _close(armed, after=max(occurrences))
+        _close(armed, after=max(miss.reasons))
+
+
+def record_waiting(armed: ActiveSchedule, wait: Wait) -> None:
+    """Let an occurrence wait that cannot be dialled now."""
+    moved = {"due_at": wait.until} if wait.is_due_then else {}
+    with atomic():
+        if arming.put_off(armed, until=wait.until, reason=wait.reason, waits_on=wait.on, **moved):
+            settle(armed.schedule_id)
+    if wait.on and not CallLog.objects.on_the_line().filter(pk=wait.on).exists():
+        arming.wake_waiting(wait.on)  # it has ended while we wrote
+
+
+def record_impossible(armed: ActiveSchedule, reason: str) -> None:
+    """Write down that an occurrence cannot be dialled, and pause its schedule until it is mended.
+
+    Raises ClaimLost or AlreadyOpen."""
+    with _opening():
+        _hold(armed)
+        log = new_row(armed, now=timezone.now(), status=CallStatus.FAILED)
+        log.end_time, log.error_code, log.error_message = timezone.now(), "rule", reason
+        log.save(force_insert=True)
+        arming.suspend(armed.schedule)
+        rows = CallSchedule.objects.filter(pk=armed.schedule_id)
+        move(rows, to=ScheduleStatus.PAUSED, sources=DIALLABLE, status_reason=reason)
+        announce_call("call.failed", log)
+
+
+def end_open(log: CallLog, status: CallStatus, *, code: str, message: str) -> bool:
+    """Move an attempt whose answer is outstanding; a webhook that was quicker keeps its word."""
+    return _end(log, status, CallStatus.PENDING, code=code, message=message)
+
+
+def _end(log: CallLog, to: CallStatus, source: CallStatus, *, code: str, message: str) -> bool:
+    now = timezone.now()
+    times = {
+        CallStatus.UNKNOWN: {"next_check_at": now + _FIRST_LOOK_UP},
+        CallStatus.DEFERRED: {},
+    }
+    changed = move(
+        CallLog.objects.filter(pk=log.pk),
+        to=to,
+        sources={source},
+        error_code=code,
+        error_message=message,
+        **times.get(to, {"end_time": now, "next_check_at": None}),
+    )
+    log.refresh_from_db()
+    if changed and to == CallStatus.FAILED:
+        announce_call("call.failed", log)
+    return bool(changed)
+
+
+def close_unknown(log: CallLog, *, code: str, message: str) -> bool:
+    """Close an attempt that the carrier is seen not to have; says whether it was still unknown."""
+    now = timezone.now()
+    changed = move(
+        CallLog.objects.filter(pk=log.pk),
+        to=CallStatus.FAILED,
+        sources={CallStatus.UNKNOWN},
+        error_code=code,
+        error_message=message,
+        attention="",
+        end_time=now,
+        next_check_at=None,
+    )
+    log.refresh_from_db()
+    return bool(changed)
+
+
+def _is_ordinary(log: CallLog) -> bool:
+    """Whether nothing has happened to the row since it was opened."""
+    return log.status == CallStatus.PENDING and not log.stop and not log.call_id
+
+
+def _write_together(batch: Sequence[Accepted]) -> None:
+    now = timezone.now()
+    for status in {each.answer.status for each in batch}:
+        some = [each for each in batch if each.answer.status == status]
+        CallLog.objects.filter(pk__in=[each.log.pk for each in some]).update(
+            status=status,
+            call_id=by_row({each.log.pk: each.answer.call_id for each in some}),
+            timestamp=by_row({each.log.pk: each.asked_at for each in some}),
+            error_code="",
+            error_message="",
+            next_check_at=now + SILENCE,
+            last_updated=now,
+        )
+    if batch:
+        calls = {each.armed.schedule_id: each.answer.call_id for each in batch}
+        CallSchedule.objects.filter(pk__in=calls).update(call_id=by_row(calls), duration=None)
+    for each in batch:
+        each.log.status, each.log.call_id = each.answer.status, each.answer.call_id
+        each.log.timestamp = each.asked_at
+        announce_call("call.started", each.log)
+
+
+def _write_alone(each: Accepted, log: CallLog) -> None:
+    """Webhooks were quicker than this answer, or the call is to be stopped."""
+    CallLog.objects.filter(pk=log.pk).update(timestamp=each.asked_at)
+    if apply_to(log, each.answer) is not Verdict.APPLIED:
+        log.refresh_from_db()
+    settle(each.armed.schedule_id)
+
+
+def _consume_together(batch: Sequence[ActiveSchedule]) -> None:
+    """As arming.consume, in one statement for the many that do not come again."""
+    last = [armed for armed in batch if not arming.comes_again(armed)]
+    arming.remove(last)
+    for armed in batch:
+        if armed not in last:
+            arming.consume(armed, after=armed.occurrence)
 
 
 @contextmanager
@@ -134,69 +299,8 @@ def _hold(armed: ActiveSchedule) -> None:
         raise ClaimLost
     if armed.is_lease_over(timezone.now()):
         raise ClaimLost  # we have waited for a lock until the claim had run out
-    # Its number may have been corrected since it was read; from here on nobody can change it.
-    armed.schedule.refresh_from_db()
-
-
-def _end_open(log: CallLog, status: CallStatus, *, code: str, message: str) -> bool:
-    """Move an attempt whose answer is outstanding; a webhook that was quicker keeps its word."""
-    changed = move(
-        CallLog.objects.filter(pk=log.pk),
-        to=status,
-        sources={CallStatus.PENDING},
-        error_code=code,
-        error_message=message,
-        **({} if status == CallStatus.UNKNOWN else {"end_time": timezone.now()}),
-    )
-    log.refresh_from_db()
-    if changed and status == CallStatus.FAILED:
-        announce_call("call.failed", log)
-    return bool(changed)
 
 
 def _close(armed: ActiveSchedule, *, after: datetime | None = None) -> None:
     arming.consume(armed, after=after or armed.occurrence)
     settle(armed.schedule_id)
-
-
-def record_impossible(armed: ActiveSchedule, reason: str) -> None:
-    """Write down that an occurrence cannot be dialled, and pause its schedule until it is mended.
-
-    Raises ClaimLost or AlreadyOpen."""
-    with _opening():
-        _hold(armed)
-        log = _row(
-            armed,
-            occurrence=armed.occurrence,
-            status=CallStatus.FAILED,
-            end_time=timezone.now(),
-            error_code="rule",
-            error_message=reason,
-        )
-        log.save(force_insert=True)
-        arming.suspend(armed.schedule)
-        rows = CallSchedule.objects.filter(pk=armed.schedule_id)
-        move(rows, to=ScheduleStatus.PAUSED, sources=DIALLABLE, status_reason=reason)
-        announce_call("call.failed", log)
-
-
-def _row(armed: ActiveSchedule, **more: Any) -> CallLog:
-    schedule = armed.schedule
-    return CallLog(
-        schedule=schedule,
-        attempt=armed.attempt,
-        created_by=schedule.created_by,
-        user_profile_id=schedule.user_profile_id,
-        agent_instance_id=schedule.agent_instance_id,
-        call_type=schedule.call_type,
-        phone=schedule.phone,
-        notes=schedule.notes,
-        metadata={"runner_id": armed.runner_id, "origin": armed.origin},
-        **more,
-    )
-
-
-def _in_words(error: CallNotAccepted) -> str:
-    if error.trouble is Trouble.AMBIGUOUS:
-        return f"{error.message.rstrip('.')}. {_MAY_HAVE_BEEN_PLACED}"
-    return error.message

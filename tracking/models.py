@@ -26,6 +26,10 @@ class CallLogQuerySet(models.QuerySet["CallLog"]):
         """Calls that are at the carrier, as far as we know."""
         return self.filter(status__in=LIVE)
 
+    def on_the_line(self) -> "CallLogQuerySet":
+        """Calls that are at the carrier, or may be."""
+        return self.filter(status__in=ON_THE_LINE)
+
     def unsettled(self) -> "CallLogQuerySet":
         """Calls whose end we do not know yet."""
         return self.filter(status__in=UNSETTLED)

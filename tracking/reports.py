@@ -1,18 +1,24 @@
 """Applies what a carrier says of a call: the log moves forward only, whatever order it comes in."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
-from polaris.database import atomic
+from polaris.database import atomic, on_commit
+from schedules import arming
 from schedules.models import CallSchedule, CallType
 from tracking.announcing import announce_call
 from tracking.carriers.base import CallReport
 from tracking.models import CallLog
+from tracking.retrying import retry
 from tracking.settlement import settle
 from tracking.states import FINAL, TRANSITIONS, CallStatus
+
+# A live call tells of every change; one silent for this long is asked for at the carrier.
+SILENCE = timedelta(minutes=5)
 
 
 class Verdict(StrEnum):
@@ -34,7 +40,7 @@ def apply_report(report: CallReport) -> Verdict:
             _record_foreign(report)
             return Verdict.CREATED
         verdict = apply_to(log, report)
-        if verdict is Verdict.APPLIED and log.is_final and log.schedule_id:
+        if verdict is Verdict.APPLIED and log.schedule_id and log.is_final:
             settle(log.schedule_id)
         return verdict
 
@@ -56,8 +62,18 @@ def apply_to(log: CallLog, report: CallReport) -> Verdict:
             for name, value in changes.items():
                 setattr(log, name, value)
             _tell(log, before)
+            if log.is_final and log.schedule_id:
+                _make_way(log)
             return Verdict.APPLIED
         log.refresh_from_db()
+
+
+def _make_way(log: CallLog) -> None:
+    """A call has ended: the next attempt of it is armed, and what waited for its end is woken.
+
+    The latter after the commit, for those rows are locked before any log."""
+    retry(log)
+    on_commit(partial(arming.wake_waiting, log.pk))
 
 
 def _find(report: CallReport) -> CallLog | None:
@@ -74,9 +90,12 @@ def _changes(log: CallLog, report: CallReport) -> dict[str, Any]:
         "status": report.status,
         "call_id": report.call_id,
         "last_updated": timezone.now(),
+        "next_check_at": _next_check(log, report),
     }
-    if log.status == CallStatus.UNKNOWN:
+    if log.error_code:  # of an answer that did not arrive, or a refusal before this one
         changes |= {"error_code": "", "error_message": ""}
+    if log.attention:
+        changes["attention"] = ""
     if report.status == CallStatus.IN_PROGRESS:
         changes["start_time"] = report.at
     if report.status in FINAL:
@@ -85,6 +104,13 @@ def _changes(log: CallLog, report: CallReport) -> dict[str, Any]:
     if any(told.values()):
         changes["metadata"] = log.metadata | {key: word for key, word in told.items() if word}
     return changes
+
+
+def _next_check(log: CallLog, report: CallReport) -> datetime | None:
+    """A call that is to be stopped is seen to at once, any other when it has been silent."""
+    if report.status in FINAL:
+        return None
+    return timezone.now() + (timedelta() if log.stop else SILENCE)
 
 
 def _ending(log: CallLog, report: CallReport) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from tracking.states import CallStatus
@@ -16,6 +16,7 @@ class CallRequest:
     attempt_id: str
     schedule_id: str
     agent_instance_id: str = ""
+    detects_machines: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Trouble(StrEnum):
 
     NUMBER = "number"  # the number is wrong: never dial it again
     REQUEST = "request"  # what we asked is wrong: the same again would fail again
-    ACCOUNT = "account"  # the account or its settings: no call can be placed
+    ACCOUNT = "account"  # the account is refused: no call can be placed
+    PERMISSION = "permission"  # the account may not make this call, and perhaps no other
     BUSY = "busy"  # refused before it was processed: safe to ask again later
     NOT_SENT = "not sent"  # never left this machine: safe to ask again
     AMBIGUOUS = "ambiguous"  # may have been placed: never ask again blindly
@@ -51,10 +53,13 @@ class Trouble(StrEnum):
 class CallNotAccepted(Exception):
     """The carrier did not say that it took the call."""
 
-    def __init__(self, trouble: Trouble, *, code: str, message: str) -> None:
+    def __init__(
+        self, trouble: Trouble, *, code: str, message: str, retry_after: timedelta | None = None
+    ) -> None:
         self.trouble = trouble
         self.code = code
         self.message = message
+        self.retry_after = retry_after
         super().__init__(f"{trouble}: {message}")
 
 
@@ -68,3 +73,15 @@ class Carrier(ABC):
     @abstractmethod
     def fetch_call(self, call_id: str) -> CallReport | None:
         """What the carrier knows of a call now; None where it cannot say."""
+
+    @abstractmethod
+    def find_calls(self, to: str, *, since: datetime, until: datetime) -> list[CallReport] | None:
+        """The calls to a number that were made in that time; None where it cannot say.
+
+        A list may lag behind: a call that it does not name may still have been made."""
+
+    @abstractmethod
+    def stop_call(self, call_id: str, *, hang_up: bool) -> CallReport | None:
+        """End a call, one that is being talked only with `hang_up`; says what it is afterwards.
+
+        None where the carrier cannot be asked."""

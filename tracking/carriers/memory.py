@@ -1,6 +1,7 @@
 """A carrier in memory, for tests: it takes every call and keeps a list of them."""
 
 from collections import deque
+from datetime import datetime
 from itertools import count
 from typing import ClassVar
 
@@ -18,6 +19,8 @@ class MemoryCarrier(Carrier):
     placed: ClassVar[list[CallRequest]] = []
     troubles: ClassVar[deque[CallNotAccepted]] = deque()
     known: ClassVar[dict[str, CallReport]] = {}
+    stopped: ClassVar[list[tuple[str, bool]]] = []
+    listed: ClassVar[list[CallReport] | None] = []
 
     @classmethod
     def forget(cls) -> None:
@@ -25,6 +28,8 @@ class MemoryCarrier(Carrier):
         cls.placed.clear()
         cls.troubles.clear()
         cls.known.clear()
+        cls.stopped.clear()
+        cls.listed = []
 
     def place_call(self, request: CallRequest) -> CallReport:
         """Take the call."""
@@ -40,4 +45,15 @@ class MemoryCarrier(Carrier):
 
     def fetch_call(self, call_id: str) -> CallReport | None:
         """What a test has put into `known`."""
+        return self.known.get(call_id)
+
+    def find_calls(self, to: str, *, since: datetime, until: datetime) -> list[CallReport] | None:
+        """What a test has put into `listed` of that number and time."""
+        if self.listed is None:
+            return None
+        return [each for each in self.listed if each.phone == to and since <= each.at <= until]
+
+    def stop_call(self, call_id: str, *, hang_up: bool) -> CallReport | None:
+        """Note it, and tell what a test has put into `known`."""
+        self.stopped.append((call_id, hang_up))
         return self.known.get(call_id)

@@ -1,22 +1,26 @@
 """Twilio, through its SDK; also the simulated carrier, which speaks the same dialect."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote, urlencode
 
-import requests
 from django.conf import settings
 from django.utils import timezone
 from twilio.base.exceptions import TwilioException, TwilioRestException
-from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProxyError
 
 from polaris.environment import require
 from polaris.masking import mask_phone
 from tracking.carriers.base import CallNotAccepted, CallReport, CallRequest, Carrier, Trouble
+from tracking.carriers.twilio_http import PooledHttpClient
 from tracking.carriers.twilio_words import STATUSES, trouble_of
 from tracking.states import CallStatus
 
+_TWILIO = "https://api.twilio.com"
+_FAILURES = (TwilioException, HTTPError, ValueError)
+# One number has one live call: what we look for is among its latest.
+_LISTED = 20
 _EVENTS = ["initiated", "ringing", "answered", "completed"]
 # Asks Twilio to repeat a webhook that met a server error, a refused connection or a time-out.
 _RETRY = "#rc=3&rp=5xx,ct,rt"
@@ -36,7 +40,12 @@ class TwilioCarrier(Carrier):
                 getattr(settings, f"TWILIO_{name}"),
                 f"TWILIO_{name} is not set: no call can be placed without it.",
             )
-        self._client = _make_client()
+        self._http = PooledHttpClient(
+            base_url=settings.TWILIO_API_BASE_URL or _TWILIO,
+            connect_timeout=settings.TWILIO_CONNECT_TIMEOUT,
+            read_timeout=settings.TWILIO_READ_TIMEOUT,
+        )
+        self._client = _make_client(self._http)
 
     def place_call(self, request: CallRequest) -> CallReport:
         """Ask Twilio for a call. Raises CallNotAccepted unless it answered that it took it."""
@@ -48,11 +57,12 @@ class TwilioCarrier(Carrier):
                 status_callback=callback_url(request.attempt_id),
                 status_callback_event=_EVENTS,
                 **instructions,
+                **({"machine_detection": "Enable"} if request.detects_machines else {}),
             )
             if not call.sid:
                 raise ValueError("an answer without a sid")
         except Exception as error:
-            raise _explain(error, request.to) from error
+            raise _explain(error, request.to, self._http) from error
         return CallReport(
             call_id=call.sid,
             status=STATUSES.get(str(call.status), CallStatus.QUEUED),
@@ -63,18 +73,52 @@ class TwilioCarrier(Carrier):
     def fetch_call(self, call_id: str) -> CallReport | None:
         """Ask Twilio for a call's present state. One that it has no record of has failed."""
         try:
-            call = self._client.calls(call_id).fetch()
-        except (TwilioException, requests.RequestException, ValueError) as error:
+            return _report_of(self._client.calls(call_id).fetch())
+        except _FAILURES as error:
             return _lost(call_id) if getattr(error, "status", None) == 404 else None
-        if str(call.status) not in STATUSES:
+
+    def find_calls(self, to: str, *, since: datetime, until: datetime) -> list[CallReport] | None:
+        """Ask Twilio for its latest calls to a number; one without a time may be any.
+
+        Its filter by StartTime is left aside: a queued call has none."""
+        try:
+            calls = self._client.calls.list(
+                to=to, from_=settings.TWILIO_FROM_NUMBER, limit=_LISTED, page_size=_LISTED
+            )
+        except _FAILURES:
             return None
-        return CallReport(
-            call_id=call_id,
-            status=STATUSES[str(call.status)],
-            at=_aware(call.end_time) or timezone.now(),
-            duration=int(call.duration) if call.duration else None,
-            answered_by=call.answered_by or "",
-        )
+        reports = []
+        for call in calls:
+            made_at = _aware(call.date_created) or _aware(call.start_time)
+            report = _report_of(call)
+            if report and (made_at is None or since <= made_at <= until):
+                reports.append(report)
+        return reports
+
+    def stop_call(self, call_id: str, *, hang_up: bool) -> CallReport | None:
+        """Ask Twilio to end a call. One that is over already, or answered, is left as it is."""
+        for word in ("canceled", "completed") if hang_up else ("canceled",):
+            try:
+                self._client.calls(call_id).update(status=word)
+            except TwilioRestException as error:
+                if error.status >= 500:
+                    return None
+            except _FAILURES:
+                return None
+        return self.fetch_call(call_id)
+
+
+def _report_of(call: Any) -> CallReport | None:
+    if str(call.status) not in STATUSES:
+        return None
+    return CallReport(
+        call_id=call.sid,
+        status=STATUSES[str(call.status)],
+        at=_aware(call.end_time) or timezone.now(),
+        duration=int(call.duration) if call.duration else None,
+        answered_by=call.answered_by or "",
+        phone=call.to or "",
+    )
 
 
 def _lost(call_id: str) -> CallReport:
@@ -91,11 +135,7 @@ def callback_url(attempt_id: str) -> str:
     return f"{settings.TWILIO_WEBHOOK_URL}?{urlencode({'attempt_id': attempt_id})}{_RETRY}"
 
 
-def _make_client() -> Client:
-    limits = (settings.TWILIO_CONNECT_TIMEOUT, settings.TWILIO_READ_TIMEOUT)
-    http_client = TwilioHttpClient(max_retries=0)
-    # The constructor takes one number for both; requests takes the pair.
-    http_client.timeout = limits
+def _make_client(http_client: PooledHttpClient) -> Client:
     client = Client(
         settings.TWILIO_ACCOUNT_SID,
         settings.TWILIO_AUTH_TOKEN,
@@ -118,13 +158,19 @@ def _instructions(request: CallRequest) -> dict[str, str]:
     return {"url": settings.TWILIO_VOICE_URL.format(**words)}
 
 
-def _explain(error: Exception, number: str) -> CallNotAccepted:
+def _explain(error: Exception, number: str, http: PooledHttpClient) -> CallNotAccepted:
     if isinstance(error, TwilioRestException):
         trouble = trouble_of(status=error.status, code=error.code)
         code = error.code or error.status
         said = error.msg.replace(number, mask_phone(number))
-        return CallNotAccepted(trouble, code=str(code), message=f"Twilio {code}: {said}")
-    if _was_not_sent(error):
+        return CallNotAccepted(
+            trouble,
+            code=str(code),
+            message=f"Twilio {code}: {said}",
+            retry_after=http.retry_after,
+        )
+    if isinstance(error, NewConnectionError | ConnectTimeoutError | ProxyError):
+        # No connection was made at all: refused, unreachable, or its name not found.
         why = str(error).rpartition(": ")[2].strip(" )'\"")
         return CallNotAccepted(
             Trouble.NOT_SENT, code="not_sent", message=f"Twilio could not be reached: {why}."
@@ -136,15 +182,5 @@ def _explain(error: Exception, number: str) -> CallNotAccepted:
     )
 
 
-def _was_not_sent(error: Exception) -> bool:
-    """Whether no connection was made at all: refused, unreachable, or its name not found."""
-    if isinstance(error, requests.ConnectTimeout):
-        return True
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(error, requests.ConnectionError) and isinstance(
-        reason, NewConnectionError | ConnectTimeoutError
-    )
-
-
 def _aware(moment: datetime | None) -> datetime | None:
-    return moment if moment and moment.tzinfo else None
+    return moment.astimezone(UTC) if moment and moment.tzinfo else None

@@ -22,7 +22,8 @@ STATUSES = {
 _CODES = {
     Trouble.NUMBER: (13224, 21202, 21211, 21214, 21216, 21217),
     Trouble.REQUEST: (21200, 21201, 21205, 21206, 21208, 21209, 21609),
-    Trouble.ACCOUNT: (10001, 13227, 20003, 21210, 21212, 21215, 21219, 32205),
+    Trouble.ACCOUNT: (10001, 20003, 21210, 21212),
+    Trouble.PERMISSION: (13227, 21215, 21219, 32205),
     Trouble.BUSY: (10004, 20429),
 }
 _TROUBLES = {code: trouble for trouble, codes in _CODES.items() for code in codes}

@@ -15,7 +15,8 @@ class CallLogFactory(factory.django.DjangoModelFactory):
     schedule = factory.SubFactory(CallScheduleFactory)
     occurrence = factory.SelfAttribute("schedule.scheduled_time")
     created_by = factory.SelfAttribute("schedule.created_by")
-    phone = factory.SelfAttribute("schedule.phone")
+    # Each its own: one number has one live call.
+    phone = factory.Sequence(lambda n: f"+1500{n:07d}")
     status = CallLog.Status.QUEUED
     call_id = factory.Sequence(lambda n: f"CA{n:032x}")
 

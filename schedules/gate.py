@@ -1,0 +1,130 @@
+"""The gate that every claim passes, one row shared by all runners.
+
+It keeps the pace of dialling and the number of calls at a time, and it is closed while the carrier
+takes no calls at all: then one call is tried now and again, and the gate opens when it is taken.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from polaris.events import publish
+from polaris.moments import show_utc
+from schedules.models import Gate
+
+# Slots are given out so far ahead: few claims, and still no two calls closer than the pace.
+HORIZON = timedelta(milliseconds=50)
+_LONGEST_WAIT = timedelta(minutes=10)
+
+
+@dataclass(slots=True)
+class Admission:
+    """What may be claimed now: so many calls in time, and when each of them may begin."""
+
+    places: int
+    next_slot: datetime
+    spacing: timedelta = timedelta()
+    is_probe: bool = False
+    look_again: datetime | None = None
+    taken: int = field(default=0, init=False)
+
+    def take(self, due_at: datetime) -> datetime:
+        """When the next claimed call, due then, begins."""
+        begins_at = max(self.next_slot, due_at)
+        self.next_slot = begins_at + self.spacing
+        self.taken += 1
+        return begins_at
+
+
+def admit(moment: datetime, wanted: int) -> Admission:
+    """How many of `wanted` calls may be claimed. Locks the gate until the transaction ends.
+
+    `look_again` says when more may be, where that is known."""
+    gate = _locked() if _is_shared() else _gate()
+    if gate.closed_since is not None:
+        return _probe(gate, moment)
+    places = wanted
+    if settings.MAX_CONCURRENT_CALLS:
+        count = import_string(settings.SCHEDULER_CALLS_AT_A_TIME)
+        places = min(places, max(0, settings.MAX_CONCURRENT_CALLS - count(moment)))
+    if not settings.CALLS_PER_SECOND:
+        return Admission(places, next_slot=moment)
+    spacing = timedelta(seconds=1 / settings.CALLS_PER_SECOND)
+    first = max(gate.next_slot or moment, moment)
+    slots = (moment + HORIZON - first) // spacing + 1
+    return Admission(min(places, max(0, slots)), first, spacing=spacing, look_again=first - HORIZON)
+
+
+def note(admission: Admission) -> None:
+    """Write down what has been claimed of an admission, in the transaction that claimed it."""
+    if not admission.taken:
+        return
+    gate = Gate.objects.filter(pk=Gate.CALLS)
+    if admission.is_probe:
+        waited = settings.DIALLING_PROBE_SECONDS * 2 ** min(gate.get().probes + 1, 10)
+        wait = min(timedelta(seconds=waited), _LONGEST_WAIT)
+        gate.update(probe_at=timezone.now() + wait, probes=F("probes") + 1)
+    elif admission.spacing:
+        gate.update(next_slot=admission.next_slot)
+
+
+def current() -> Gate:
+    """The gate as it is now; one that was never written is open."""
+    return Gate.objects.filter(pk=Gate.CALLS).first() or Gate()
+
+
+def close(reason: str, *, by: str = "") -> bool:
+    """Stop dialling; says whether it was open until now.
+
+    One closed by an operator (`by`) opens by an operator alone, any other by a probe, too."""
+    _gate()
+    moment = timezone.now()
+    first_probe = None if by else moment + timedelta(seconds=settings.DIALLING_PROBE_SECONDS)
+    closing = {"reason": reason, "closed_by": by}
+    open_gate = Gate.objects.filter(pk=Gate.CALLS, closed_since=None)
+    if open_gate.update(closed_since=moment, probe_at=first_probe, probes=0, **closing):
+        publish("dialling.paused", reason=reason, by=by, since=show_utc(moment))
+        return True
+    closed = Gate.objects.filter(pk=Gate.CALLS)
+    if by:
+        closed.update(probe_at=None, **closing)
+    else:
+        closed.filter(closed_by="").update(reason=reason)
+    return False
+
+
+def reopen(*, by: str = "") -> bool:
+    """Dial again; says whether the gate was closed. Without `by` only what no operator closed."""
+    gate = Gate.objects.filter(pk=Gate.CALLS).exclude(closed_since=None)
+    if not by:
+        gate = gate.filter(closed_by="")
+    opened = gate.update(closed_since=None, probe_at=None, probes=0, reason="", closed_by="")
+    if opened:
+        publish("dialling.resumed", by=by)
+    return bool(opened)
+
+
+def _is_shared() -> bool:
+    return bool(settings.CALLS_PER_SECOND or settings.MAX_CONCURRENT_CALLS)
+
+
+def _gate() -> Gate:
+    gate, _ = Gate.objects.get_or_create(pk=Gate.CALLS)
+    return gate
+
+
+def _locked() -> Gate:
+    gate = Gate.objects.select_for_update().filter(pk=Gate.CALLS).first()
+    return gate or _gate()
+
+
+def _probe(gate: Gate, moment: datetime) -> Admission:
+    if gate.probe_at is None or gate.probe_at > moment:
+        return Admission(0, next_slot=moment, look_again=gate.probe_at)
+    gate = _locked()  # one runner probes
+    is_due = gate.closed_since and gate.probe_at and gate.probe_at <= moment
+    return Admission(int(bool(is_due)), next_slot=moment, is_probe=True)

@@ -1,0 +1,13 @@
+"""How many calls are under way, for those who may begin no more than so many."""
+
+from datetime import datetime
+
+from schedules.models import ActiveSchedule
+from schedules.states import ArmedStatus
+from tracking.models import CallLog
+
+
+def calls_in_hand(moment: datetime) -> int:
+    """Calls that are on the line, may be, or are claimed and about to be dialled."""
+    claimed = ActiveSchedule.objects.filter(status=ArmedStatus.PENDING, leased_until__gte=moment)
+    return CallLog.objects.on_the_line().count() + claimed.count()

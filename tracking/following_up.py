@@ -1,0 +1,192 @@
+"""Follows up calls that say nothing by themselves: asks the carrier, and stops what is not wanted.
+
+Each row says when it is to be looked at (`next_check_at`). Whoever looks moves that time ahead
+first, by compare-and-set, so any number of runners share the work and none does it twice at once.
+"""
+
+import logging
+import time
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from polaris.database import atomic, renew_connection
+from schedules import arming
+from schedules.models import CallSchedule
+from schedules.states import DIALLABLE
+from tracking import ledger
+from tracking.announcing import announce_call
+from tracking.carriers import get_carrier
+from tracking.carriers.base import CallReport
+from tracking.models import CallLog
+from tracking.reports import SILENCE, Verdict, apply_report, apply_to
+from tracking.settlement import settle
+from tracking.states import LIVE, CallStatus
+
+logger = logging.getLogger(__name__)
+
+# Nobody else looks at a row for so long; should we die, somebody then does.
+_LEASE = timedelta(minutes=1)
+_AT_ONCE = 100
+_TURN_SECONDS = 10.0
+# The carrier's clock and ours may differ by so much.
+_SKEW = timedelta(seconds=60)
+_AGAIN = timedelta(seconds=5)
+_LATER = timedelta(minutes=5)
+# Twilio ends a call by itself after four hours, unless it was asked for more.
+_LONGEST_CALL = timedelta(hours=4, minutes=15)
+_LONGEST_DOUBT = timedelta(minutes=10)
+
+
+def follow_up() -> int:
+    """Look at the rows whose time has come; says how many. Call it outside of a transaction."""
+    renew_connection()
+    ends = time.monotonic() + _TURN_SECONDS
+    looked_at = 0
+    due = CallLog.objects.filter(next_check_at__lte=timezone.now())
+    for log in due.order_by("next_check_at")[:_AT_ONCE]:
+        if time.monotonic() > ends:
+            break
+        if _take(log):
+            looked_at += 1
+            _look_at(log)
+    renew_connection()
+    return looked_at
+
+
+def _take(log: CallLog) -> bool:
+    held = timezone.now() + _LEASE
+    rows = CallLog.objects.filter(pk=log.pk, status=log.status, next_check_at=log.next_check_at)
+    return bool(rows.update(next_check_at=held))
+
+
+def _look_at(log: CallLog) -> None:
+    """One row that cannot be put right does not keep the others from it."""
+    try:
+        if log.status == CallStatus.UNKNOWN:
+            _look_up(log)
+        elif log.status in LIVE and log.stop:
+            _stop(log)
+        elif log.status in LIVE:
+            _ask_for(log)
+        else:
+            _check_again(log, None)  # its runner still waits for the answer, or it is over
+    except Exception:
+        logger.exception("%s could not be followed up", log.pk)
+
+
+def _look_up(log: CallLog) -> None:
+    """Is there a call at the carrier that can only be this one?"""
+    asked_at = log.timestamp
+    patience = timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
+    found = get_carrier().find_calls(
+        log.phone, since=asked_at - _SKEW, until=asked_at + patience + _SKEW
+    )
+    now = timezone.now()
+    if found is None:
+        _flag(log, "The carrier cannot be asked whether it took this call.", now)
+        _check_again(log, now + _AGAIN * 2)
+        return
+    named = CallLog.objects.filter(call_id__in=[report.call_id for report in found])
+    known = set(named.exclude(pk=log.pk).values_list("call_id", flat=True))
+    free = [report for report in found if report.call_id not in known]
+    if len(free) == 1:
+        _bind(log, free[0])
+    elif free:
+        _flag(log, f"{len(free)} calls at the carrier may be this one.", now, at_once=True)
+        _check_again(log, now + _LATER)
+    elif now - asked_at < timedelta(seconds=settings.UNKNOWN_LOOKUP_SECONDS) + patience:
+        _check_again(log, now + _AGAIN)  # the list may lag behind
+    else:
+        _not_placed(log)
+
+
+def _bind(log: CallLog, report: CallReport) -> None:
+    with atomic():
+        verdict = apply_to(log, report)
+        if verdict is Verdict.APPLIED and log.schedule_id:
+            settle(log.schedule_id)
+    logger.info("%s is %s at the carrier: %s", log.pk, report.call_id, verdict)
+
+
+def _not_placed(log: CallLog) -> None:
+    """The carrier has no such call: it is dialled again if that is still in time."""
+    now = timezone.now()
+    grace = timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
+    due_at = log.due_at or log.occurrence or log.timestamp
+    in_time = now <= due_at + grace and not log.stop
+    with atomic():
+        wanted = in_time and _is_wanted(log)
+        outcome = "It is dialled again." if wanted else "It is too late to dial it again."
+        closed = ledger.close_unknown(
+            log, code="not_placed", message=f"The carrier never took this call. {outcome}"
+        )
+        if closed and wanted and log.schedule_id and log.occurrence:
+            arming.arm_retry(
+                log.schedule_id,
+                occurrence=log.occurrence,
+                attempt=log.attempt + 1,
+                due_at=due_at,
+                at=now,
+            )
+        if closed and not wanted:
+            announce_call("call.failed", log)
+        if closed and log.schedule_id:
+            settle(log.schedule_id)
+    logger.warning("%s was never placed. %s", log.pk, outcome)
+
+
+def _is_wanted(log: CallLog) -> bool:
+    schedules = CallSchedule.objects.filter(pk=log.schedule_id, status__in=DIALLABLE)
+    return schedules.exists()
+
+
+def _stop(log: CallLog) -> None:
+    report = get_carrier().stop_call(log.call_id, hang_up=log.stop == CallLog.Stop.HANG_UP)
+    now = timezone.now()
+    if report is None:
+        _check_again(log, now + _AGAIN)
+        return
+    apply_report(report)
+    logger.info("%s was to be stopped, and is %s", log.pk, report.status)
+    log.refresh_from_db()
+    if log.stop == CallLog.Stop.CANCEL and log.status == CallStatus.IN_PROGRESS:
+        CallLog.objects.filter(pk=log.pk).update(stop="")  # it was answered: it goes on
+        _check_again(log, now + SILENCE)
+    elif not log.is_final:
+        _check_again(log, now + _AGAIN)
+
+
+def _ask_for(log: CallLog) -> None:
+    """A call that is silent: its webhooks may have been lost."""
+    report = get_carrier().fetch_call(log.call_id)
+    now = timezone.now()
+    if report is None:
+        _flag(log, "Its webhooks do not come, and the carrier cannot be asked for it.", now)
+        _check_again(log, now + SILENCE / 5)
+        return
+    if apply_report(report) is Verdict.APPLIED:
+        logger.info("%s is %s, says the carrier", log.pk, report.status)
+    log.refresh_from_db()
+    if not log.is_final:
+        words = f"It is {log.get_status_display()} for longer than a call can last."
+        if now - log.timestamp > _LONGEST_CALL:
+            _flag(log, words, now, at_once=True)
+        _check_again(log, now + SILENCE)
+
+
+def _flag(log: CallLog, attention: str, now: datetime, *, at_once: bool = False) -> None:
+    """Let an operator see it, once it has lasted."""
+    if log.attention or not (at_once or now - log.timestamp > _LONGEST_DOUBT):
+        return
+    with atomic():
+        if CallLog.objects.filter(pk=log.pk, attention="").update(attention=attention):
+            log.attention = attention
+            logger.warning("%s needs attention: %s", log.pk, attention)
+            announce_call("call.stuck", log)
+
+
+def _check_again(log: CallLog, at: datetime | None) -> None:
+    """Unless it has moved on meanwhile."""
+    CallLog.objects.filter(pk=log.pk, status=log.status).update(next_check_at=at)

@@ -1,0 +1,174 @@
+"""Opens the ledger for the occurrences of a claim: in one transaction, before the carrier is asked.
+
+A claim is handed out as one job a call, and the jobs run in threads: the first that comes opens
+the ledger for all of them, the others find their row.
+"""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from polaris.database import atomic
+from polaris.states import move
+from schedules.models import ActiveSchedule, CallSchedule
+from schedules.states import DIALLABLE, ArmedStatus, ScheduleStatus
+from tracking import ledger
+from tracking.decisions import Decision, Dial, Lost, decide
+from tracking.models import CallLog
+from tracking.states import CallStatus
+
+
+@dataclass(slots=True)
+class Opening:
+    """A claimed occurrence, what was decided of it, and its open log where it is dialled."""
+
+    armed: ActiveSchedule
+    decision: Decision
+    log: CallLog | None = None
+
+
+class Openings:
+    """The claims of a process whose ledger rows are being opened."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shared: dict[str, _Shared] = {}
+
+    def take(self, armed_id: str, lease: str) -> Opening | None:
+        """The opening of that occurrence; None where the claim does not hold it any more."""
+        with self._lock:
+            shared = self._shared.setdefault(lease, _Shared())
+        try:
+            return shared.take(armed_id, lease)
+        finally:
+            with self._lock:
+                if shared.is_spent:
+                    self._shared.pop(lease, None)
+
+
+class _Shared:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._openings: dict[str, Opening] | None = None
+
+    @property
+    def is_spent(self) -> bool:
+        return not self._openings
+
+    def take(self, armed_id: str, lease: str) -> Opening | None:
+        with self._lock:
+            if self._openings is None or armed_id not in self._openings:
+                found = open_claim(lease)
+                self._openings = {**(self._openings or {}), **found}
+            return self._openings.pop(armed_id, None)
+
+
+def open_claim(lease: str) -> dict[str, Opening]:
+    """Decide on the occurrences that a claim holds and has not begun, and open their ledger rows.
+
+    By the armed row's id. Where two of them want the same number at once, one at a time is
+    opened: who comes second finds the line taken."""
+    try:
+        with atomic():
+            return _open(_held(lease))
+    except IntegrityError:
+        held = list(_held(lease).values_list("pk", flat=True))
+        opened: dict[str, Opening] = {}
+        for armed_id in held:
+            opened |= _open_alone(lease, armed_id)
+        return opened
+
+
+def _open_alone(lease: str, armed_id: str) -> dict[str, Opening]:
+    try:
+        with atomic():
+            return _open(_held(lease).filter(pk=armed_id))
+    except IntegrityError:
+        with atomic():  # the line that was free a moment ago is now seen to be taken
+            return _open(_held(lease).filter(pk=armed_id))
+
+
+def _held(lease: str) -> QuerySet[ActiveSchedule]:
+    rows = ActiveSchedule.objects.filter(lease=lease, status=ArmedStatus.PENDING)
+    return rows.order_by("pk")
+
+
+def _open(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
+    """Locks armed rows, logs and schedules in this order, as everybody does."""
+    now = timezone.now()
+    held = list(rows.select_for_update())
+    existing = _logs_of(held)
+    schedules = _lock_schedules(held)
+    live = _live_calls(schedules.values())
+    openings = {}
+    for armed in held:
+        if armed.schedule_id not in schedules:
+            openings[armed.pk] = Opening(armed, Lost())
+            continue
+        armed.schedule = schedules[armed.schedule_id]
+        key = (armed.schedule_id, armed.occurrence, armed.attempt)
+        decision = decide(armed, existing=existing.get(key), live=live, now=now)
+        opening = openings[armed.pk] = Opening(armed, decision)
+        if isinstance(decision, Dial):
+            opening.log = decision.deferred or ledger.new_row(armed, now=now)
+            live.append(opening.log)
+    _write([opening for opening in openings.values() if opening.log], now)
+    return openings
+
+
+def _write(dialled: list[Opening], now: datetime) -> None:
+    if not dialled:
+        return
+    ActiveSchedule.objects.filter(pk__in=[each.armed.pk for each in dialled]).update(
+        status=ArmedStatus.RUNNING, last_updated=now
+    )
+    logs = [each.log for each in dialled if each.log]
+    # In one order, so that two claims that want the same numbers form no circle.
+    new = sorted((log for log in logs if log._state.adding), key=lambda log: log.phone)
+    CallLog.objects.bulk_create(new)
+    again = [log for log in logs if log not in new]
+    if again:
+        move(
+            CallLog.objects.filter(pk__in=[log.pk for log in again]),
+            to=CallStatus.PENDING,
+            sources={CallStatus.DEFERRED},
+        )
+    for log in logs:
+        log.status = CallStatus.PENDING
+    move(
+        CallSchedule.objects.filter(pk__in=[each.armed.schedule_id for each in dialled]),
+        to=ScheduleStatus.RUNNING,
+        sources=DIALLABLE,
+    )
+
+
+def _logs_of(held: list[ActiveSchedule]) -> dict[tuple[str, datetime, int], CallLog]:
+    """The logs of these very attempts, locked: rare, for most are opened for the first time."""
+    logs = CallLog.objects.filter(
+        schedule_id__in=[armed.schedule_id for armed in held],
+        occurrence__in=[armed.occurrence for armed in held],
+    )
+    return {
+        (str(log.schedule_id), log.occurrence, log.attempt): log
+        for log in logs.order_by("pk").select_for_update()
+        if log.occurrence
+    }
+
+
+def _lock_schedules(held: list[ActiveSchedule]) -> dict[str, CallSchedule]:
+    rows = CallSchedule.objects.filter(pk__in={armed.schedule_id for armed in held})
+    return {schedule.pk: schedule for schedule in rows.order_by("pk").select_for_update()}
+
+
+def _live_calls(schedules: Iterable[CallSchedule]) -> list[CallLog]:
+    schedules = list(schedules)
+    concerned = Q(schedule_id__in=[schedule.pk for schedule in schedules]) | Q(
+        phone__in={schedule.phone for schedule in schedules}, attempt__gt=0
+    )
+    rows = CallLog.objects.on_the_line().filter(concerned)
+    return list(rows.only("schedule_id", "occurrence", "phone"))

@@ -1,0 +1,68 @@
+"""Whether an occurrence is attempted again after its call has ended, by its schedule's policy."""
+
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from schedules import arming
+from schedules.models import CallSchedule
+from schedules.states import FINAL, ScheduleStatus
+from tracking.models import CallLog
+from tracking.states import CallStatus
+
+_OUTCOMES = {
+    CallStatus.BUSY: "busy",
+    CallStatus.NO_ANSWER: "no_answer",
+    CallStatus.FAILED: "failed",
+}
+
+
+def retry(log: CallLog) -> None:
+    """Arm the next attempt of a call that has just ended, where its policy wants one.
+
+    `log` is in its final state; the caller has a transaction open, and settles afterwards."""
+    schedule = CallSchedule.objects.filter(pk=log.schedule_id).first()
+    if schedule is None or schedule.status in FINAL | {ScheduleStatus.PAUSED}:
+        return
+    policy = schedule.retries
+    if policy is None or log.occurrence is None or _outcome(log) not in policy.on:
+        return
+    delay = policy.delay_after(_attempts_made(log))
+    if delay is None:
+        return
+    due_at = _in_window(schedule, timezone.now() + delay)
+    if due_at is None or _is_overtaken(schedule, log, due_at):
+        return
+    arming.arm_retry(
+        schedule.pk,
+        occurrence=log.occurrence,
+        attempt=log.attempt + 1,
+        due_at=due_at,
+        at=due_at,
+    )
+
+
+def _outcome(log: CallLog) -> str:
+    if log.status == CallStatus.COMPLETED:
+        by_machine = str(log.metadata.get("answered_by", "")).startswith("machine")
+        return "machine" if by_machine else ""
+    return _OUTCOMES.get(CallStatus(log.status), "")
+
+
+def _attempts_made(log: CallLog) -> int:
+    """Attempts that the carrier took; one that was never placed is no attempt."""
+    made = CallLog.objects.filter(schedule_id=log.schedule_id, occurrence__in=[log.occurrence])
+    return made.exclude(error_code="not_placed").count()
+
+
+def _in_window(schedule: CallSchedule, moment: datetime) -> datetime | None:
+    window = schedule.window
+    return window.next_opening(moment, schedule.window_zones) if window else moment
+
+
+def _is_overtaken(schedule: CallSchedule, log: CallLog, due_at: datetime) -> bool:
+    """The next occurrence goes before a further attempt of this one."""
+    if not schedule.is_recurring:
+        return False
+    following = arming.upcoming(schedule, after=log.occurrence or due_at - timedelta(days=1))
+    return following is not None and following <= due_at
