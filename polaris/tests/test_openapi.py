@@ -30,6 +30,7 @@ OPERATIONS = {
     "/schedule/{schedule_id}": {"get", "put", "patch", "delete"},
     "/schedule/preview": {"post"},
     "/schedule/{schedule_id}/preview": {"get"},
+    "/schedule/{schedule_id}/occurrences": {"get"},
     "/schedule/{schedule_id}/pause": {"post"},
     "/schedule/{schedule_id}/resume": {"post"},
     "/schedule/{schedule_id}/cancel": {"post"},
