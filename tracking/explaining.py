@@ -111,6 +111,8 @@ def _next(schedule: CallSchedule, now: datetime, number: int) -> list[Slot]:
     by_rule = []
     if schedule.status not in FINAL:
         by_rule = _of_rule(schedule, now + _INSTANT, None, most=number)
+        while len(by_rule) > number and by_rule[-1].is_skipped:
+            by_rule.pop()
     return _united(schedule, by_rule, coming.values_list("occurrence", flat=True))
 
 
