@@ -108,9 +108,9 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
     @extend_schema(parameters=[_OCCURRENCES], responses={200: PreviewAnswer})
     def preview_of(self, request: Request, schedule_id: str) -> Response:
         """Show when a schedule calls next: by its rule, as if it were not paused."""
+        schedule = self._named(schedule_id)
         refuse_unknown(request, {"occurrences"})
         number = read_number(request, "occurrences", 1, MOST_OCCURRENCES, 10)
-        schedule = self._named(schedule_id)
         timetable = schedule.timetable
         number = 0 if schedule.status in FINAL else number
         return _shown(timetable, since=timetable.anchor, number=number)

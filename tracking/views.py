@@ -81,12 +81,12 @@ class OccurrencesViewSet(viewsets.GenericViewSet[CallSchedule]):
     )
     def retrieve(self, request: Request, schedule_id: str) -> Response:
         """Every occurrence of a span, in order of time, each with its reason in words."""
+        schedule = self.get_queryset().named(schedule_id)  # type: ignore[attr-defined]
         refuse_unknown(request, {"from", "to", "page", "limit"})
         now = timezone.now()
         start, end = _span(request, now)
         page = read_number(request, "page", 1, MOST_OCCURRENCES, 1)
         limit = read_number(request, "limit", 1, _MOST_A_PAGE, _MOST_A_PAGE)
-        schedule = self.get_queryset().named(schedule_id)  # type: ignore[attr-defined]
         try:
             slots = slots_between(schedule, start, end)
         except TooManyOccurrences as error:
