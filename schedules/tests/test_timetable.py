@@ -5,10 +5,13 @@ from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schedules.calling_window import parse_calling_window
 from schedules.models import CallSchedule
-from schedules.recurrence import Frequency, Rule
+from schedules.recurrence import Frequency, Rule, occurrences
+from schedules.repeat_config import WEEKDAYS
 from schedules.timetable import Timetable
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -118,6 +121,35 @@ def test_marks_and_next_tell_of_the_same_calls(hours):
         followed.append(after)
     assert marked == followed
     assert calls.due(start, marked[-1], 1000) == marked
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from([HOURLY, Rule(Frequency.HOURLY, interval=7), DAILY]),
+    st.tuples(st.integers(0, 23), st.integers(0, 23)).filter(lambda hours: hours[0] != hours[1]),
+    st.frozensets(st.sampled_from(WEEKDAYS), min_size=1),
+    st.lists(st.sampled_from([NEW_YORK, TOKYO]), min_size=1, unique=True),
+    st.integers(0, 3000),
+)
+def test_the_next_call_is_the_first_of_the_rule_that_is_open(rule, hours, days, zones, passed):
+    calls = timetable(
+        "2026-02-20T13:30",
+        rule,
+        hours=tuple(f"{hour:02}:00" for hour in hours),
+        days=sorted(days),
+        zones=tuple(zones),
+    )
+    after = calls.anchor + timedelta(hours=passed)
+
+    found = calls.next(after)
+
+    opened = (
+        each
+        for each in islice(occurrences(calls.anchor, NEW_YORK, rule), 6000)
+        if each > after and calls.window.is_open(each, zones)
+    )
+    expected = next(opened, None)
+    assert found == expected or (expected is None and found is not None)
 
 
 def test_a_night_on_which_the_clock_changes_is_marked():
