@@ -16,7 +16,7 @@ RELEASED: dict[str, object] = {"leased_until": None, "lease": "", "runner_id": "
 def upcoming(schedule: CallSchedule, *, after: datetime) -> datetime | None:
     """The schedule's first occurrence strictly later than `after`, in UTC."""
     try:
-        return next_occurrence(schedule.scheduled_time, schedule.zone, schedule.rule, after=after)
+        return next_occurrence(schedule.anchor, schedule.zone, schedule.rule, after=after)
     except ValueError as error:
         raise SchedulerFailure(f"The next call cannot be computed: {error}") from error
 

@@ -11,7 +11,7 @@ from django.utils.timezone import now
 
 from polaris.errors import ScheduleNotFound
 from polaris.ids import ID_MAX_LENGTH, new_id
-from schedules.localtime import load_zone, to_wall
+from schedules.localtime import load_zone, stated_in, to_wall
 from schedules.recurrence import Rule
 from schedules.repeat_config import parse_repeat_config
 from schedules.states import ArmedStatus, ScheduleStatus
@@ -134,7 +134,12 @@ class CallSchedule(models.Model):
     @property
     def rule(self) -> Rule | None:
         """The rule of repetition; None for a one-time call."""
-        return parse_repeat_config(self.repeat_config, anchor=self.scheduled_time, zone=self.zone)
+        return parse_repeat_config(self.repeat_config, anchor=self.anchor, zone=self.zone)
+
+    @property
+    def anchor(self) -> datetime:
+        """What the rule counts from: the scheduled time, as the wall time that was asked for."""
+        return stated_in(self.zone, self.wall_time, self.scheduled_time)
 
     @property
     def is_recurring(self) -> bool:

@@ -251,7 +251,7 @@ def _turns(
     except OverflowError:  # no such moment in the years 1 to 9999
         return iter(())
     if rule is None:
-        return iter((_Turn(instant, wall),))
+        return iter((_only_turn(instant, wall, zone),))
     series = _series(instant, wall, zone, rule)
     turns = series.turns_from(moment) if moment > instant else series.turns_from(instant)
     if rule.count is not None:
@@ -372,7 +372,7 @@ class _WallClock:
         if not isinstance(self.walls, CycleWalls):
             raise TypeError("Only the days of a cycle have an index.")
         try:
-            return self._turn(self.walls.wall_at(index)).at
+            return _turn(self.walls.wall_at(index), self.anchor, self.zone, self.gap).at
         except OverflowError:
             return None
 
@@ -394,7 +394,7 @@ class _WallClock:
     def _unsorted(self, moment: datetime) -> Iterator[_Turn]:
         try:
             for named in self.walls.walls_from(self._first_wall(moment)):
-                turn = self._turn(named)
+                turn = _turn(named, self.anchor, self.zone, self.gap)
                 if turn.at >= self.anchor:
                     yield turn
         except OverflowError:  # the calendar ends
@@ -410,24 +410,34 @@ class _WallClock:
         skipped = max(elapsed_on_the_wall - LONGEST_GAP, timedelta(0))
         return max(wall - skipped, self.wall)
 
-    def _turn(self, named: Named) -> _Turn:
-        wall = named.wall
-        first, second = readings(wall, self.zone)
-        if named.is_missing:
-            return _Turn(first, wall, Mark.SKIPPED, named.remark)
-        if first > second:
-            because = f"the clock skips {wall:%H:%M} that day"
-            mark = Mark.SKIPPED if self.gap is Gap.SKIP else Mark.MOVED
-            return _Turn(first, wall, mark, because, is_in_a_gap=True)
-        if first < second and first < self.anchor <= second:
-            # An anchor at the second 01:30 of a night is that instant, not the first 01:30.
-            return _Turn(second, wall)
-        if named.remark:
-            return _Turn(first, wall, Mark.MOVED, named.remark)
-        if first < second:
-            because = f"the clock shows {wall:%H:%M} twice that day; this is the first"
-            return _Turn(first, wall, Mark.FIRST_OF_TWO, because)
-        return _Turn(first, wall)
+
+def _only_turn(anchor: datetime, wall: datetime, zone: ZoneInfo) -> _Turn:
+    """That of a schedule without a rule."""
+    try:
+        return _turn(Named(wall), anchor, zone, Gap.FORWARD)._replace(at=anchor)
+    except OverflowError:  # an hour from the calendar's end
+        return _Turn(anchor, wall)
+
+
+def _turn(named: Named, anchor: datetime, zone: ZoneInfo, gap: Gap) -> _Turn:
+    """Raises OverflowError where the calendar ends."""
+    wall = named.wall
+    first, second = readings(wall, zone)
+    if named.is_missing:
+        return _Turn(first, wall, Mark.SKIPPED, named.remark)
+    if first > second:
+        because = f"the clock skips {wall:%H:%M} that day"
+        mark = Mark.SKIPPED if gap is Gap.SKIP else Mark.MOVED
+        return _Turn(first, wall, mark, because, is_in_a_gap=True)
+    if first < anchor <= second:
+        # An anchor at the second 01:30 of a night is that instant, not the first 01:30.
+        return _Turn(second, wall)
+    if named.remark:
+        return _Turn(first, wall, Mark.MOVED, named.remark)
+    if first < second:
+        because = f"the clock shows {wall:%H:%M} twice that day; this is the first"
+        return _Turn(first, wall, Mark.FIRST_OF_TWO, because)
+    return _Turn(first, wall)
 
 
 def _met(moved: _Turn, turn: _Turn) -> _Turn:

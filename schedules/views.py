@@ -134,6 +134,7 @@ def _plan(asked: dict[str, Any], *, kept: CallSchedule | None = None) -> Plan:
         **{name: asked[name] for name in _PLANNED},
         now=timezone.now(),
         kept_time=kept.scheduled_time if kept else None,
+        kept_wall=(kept.timezone, kept.wall_time) if kept else ("", ""),
         kept_rule=(kept.timezone, kept.repeat_config) if kept else None,
     )
 

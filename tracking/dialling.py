@@ -152,7 +152,7 @@ def _due(armed: ActiveSchedule, now: datetime) -> list[datetime]:
     if armed.origin != ActiveSchedule.Origin.RULE or not schedule.is_recurring:
         return [armed.occurrence]
     due = due_occurrences(
-        schedule.scheduled_time,
+        schedule.anchor,
         schedule.zone,
         schedule.rule,
         start=armed.occurrence,
