@@ -275,7 +275,7 @@ def _parse(line: str) -> Recurrence:
 
 def _split(line: str) -> dict[str, str]:
     parts: dict[str, str] = {}
-    for part in line.split(";"):
+    for part in line.split(";") if line else ():
         name, equals, value = part.partition("=")
         if name not in PARTS:
             raise InvalidRecurrence(
