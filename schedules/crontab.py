@@ -77,7 +77,7 @@ def parse_crontab(text: str) -> Crontab:
     if len(text) > MAX_LENGTH:
         raise InvalidCrontab(f"Must have at most {MAX_LENGTH} characters.")
     line = " ".join(text.split()).upper()
-    if not line.isascii() or len(line.split()) != len(FIELDS):
+    if not text.isascii() or len(line.split()) != len(FIELDS):
         raise InvalidCrontab(
             "Must be a crontab line of five fields: minute, hour, day of the month, month, "
             "weekday, such as 0 9 * * MON-FRI."

@@ -24,7 +24,7 @@ def check_place(text: str) -> str:
     Raises UnknownPlace."""
     code = text.strip().upper()
     match = _CODE.fullmatch(code)
-    if match is None:
+    if match is None or not text.isascii():  # a capital ß is SS, which is South Sudan
         raise UnknownPlace(
             "Must be the code of a country or of a region of it, such as FI, US-CA or DE-BY."
         )

@@ -238,7 +238,7 @@ def parse_recurrence(text: str) -> Recurrence:
     if len(text) > MAX_LENGTH:
         raise InvalidRecurrence(f"Must have at most {MAX_LENGTH} characters.")
     line = text.strip().upper()
-    if not line.isascii() or not line.isprintable():
+    if not text.isascii() or not line.isprintable():
         _refuse_other_lines(line)
         raise InvalidRecurrence("Must be one line of plain letters, such as FREQ=DAILY;COUNT=10.")
     return _parse(line.removeprefix("RRULE:").rstrip(";"))
