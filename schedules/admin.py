@@ -115,12 +115,16 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
     search_help_text = "An id, a phone number or a part of it, or words of the description"
     columns: ClassVar[tuple[Column, ...]] = ()
     conditional_fields = {
-        "every": "repeats",
+        "every": "repeats && repeats != 'cron' && repeats != 'rrule'",
+        "cron": "repeats == 'cron'",
+        "rrule": "repeats == 'rrule'",
         "weekdays": "repeats == 'weekly'",
         "month_end": "repeats == 'monthly' || repeats == 'yearly'",
-        "ends_on": "repeats",
-        "count": "repeats",
+        "ends_on": "repeats && repeats != 'rrule'",
+        "count": "repeats && repeats != 'rrule'",
         "gap": "repeats && repeats != 'hourly'",
+        "skip_holidays": "repeats",
+        "exdates": "repeats",
         "window_days": "window_start || window_end",
         "window_zone": "window_start || window_end",
     }

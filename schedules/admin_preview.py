@@ -13,9 +13,9 @@ from django.utils.safestring import SafeString
 from polaris.admin_site import NOTHING, badge, two_lines
 from polaris.admin_words import moment_in_words, wall_in_words
 from schedules.admin_form import ScheduleForm
-from schedules.marking import Mark
+from schedules.planning import Plan
 from schedules.preview import Line, preview
-from schedules.timetable import Timetable
+from schedules.recurrence import Mark
 
 OCCURRENCES = 10
 
@@ -30,7 +30,7 @@ def preview_of_form(request: HttpRequest, form: ScheduleForm) -> HttpResponse:
     """What the form as it stands would dial, or what is wrong with it; nothing is written."""
     form.fields["phone"].required = False
     if form.is_valid():
-        context: dict[str, Any] = {"table": _table(form.plan.timetable)}
+        context: dict[str, Any] = {"table": _table(form.plan)}
     else:
         context = {"errors": list(_errors(form))}
     return TemplateResponse(request, "admin/schedules/preview.html", context)
@@ -48,8 +48,8 @@ def mark_in_words(line: Line) -> SafeString | str:
     return two_lines(badge(*_BADGES[line.mark]), line.because)
 
 
-def _table(timetable: Timetable) -> dict[str, Any]:
-    since = max(timetable.anchor, timezone.now())
+def _table(plan: Plan) -> dict[str, Any]:
+    timetable, since = plan.timetable, max(plan.scheduled_time, timezone.now())
     lines = preview(timetable, since=since, occurrences=OCCURRENCES)
     return {
         "headers": ["", "On the schedule's clock", "In UTC", "Remark"],

@@ -5,6 +5,7 @@ from typing import Any
 
 from polaris.admin_words import moment_in_words, span_in_words
 from schedules.calling_window import InvalidCallingWindow, parse_calling_window
+from schedules.crontab import parse_crontab
 from schedules.models import CallSchedule
 from schedules.recurrence import Frequency
 from schedules.retry_policy import InvalidRetryPolicy, parse_retry_policy
@@ -28,15 +29,33 @@ def repetition_in_words(config: dict[str, Any] | None) -> str:
     """A stored repeat_config: `every 2 weeks on Monday, Friday, until 2026-12-31`."""
     if not config or not config.get("enabled"):
         return ONCE
-    interval, unit = config.get("interval", 1), _UNITS[config["frequency"]]
-    words = f"every {unit}" if interval == 1 else f"every {interval} {unit}s"
+    words = _pace_in_words(config)
     if days := config.get("weekdays"):
         words += f" on {', '.join(day.capitalize() for day in days)}"
     if end := config.get("end_date"):
         words += f", until {end.replace('T', ' ')}"
     if count := config.get("count"):
         words += f", {count} {'time' if count == 1 else 'times'}"
+    if place := config.get("skip_holidays"):
+        words += f", not on holidays of {place}"
+    if exdates := config.get("exdates"):
+        words += f", but for {len(exdates)} {'date' if len(exdates) == 1 else 'dates'}"
     return words
+
+
+def _pace_in_words(config: dict[str, Any]) -> str:
+    if "cron" in config:
+        return crontab_in_words(config["cron"])
+    if "rrule" in config:
+        return f"by the rule {config['rrule'].replace(';', '; ')}"
+    interval, unit = config.get("interval", 1), _UNITS[config["frequency"]]
+    return f"every {unit}" if interval == 1 else f"every {interval} {unit}s"
+
+
+def crontab_in_words(line: str) -> str:
+    """`0 9 * * MON: at 09:00 on Monday`."""
+    explained = parse_crontab(line).explain()
+    return f"{line}: {explained[:1].lower()}{explained[1:]}"
 
 
 def window_in_words(config: dict[str, Any] | None) -> str:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from schedules.marking import Mark, Marked
+from schedules.recurrence import Mark, Marked
 from schedules.timetable import Timetable
 
 MOST_OCCURRENCES = 100
@@ -30,7 +30,8 @@ def preview(timetable: Timetable, *, since: datetime, occurrences: int) -> list[
     """The next so many calls from an aware moment on, and those that are skipped among them."""
     lines: list[Line] = []
     number = 0
-    listed = _listed(timetable, since - _INSTANT)
+    # In UTC: on a zone's own clock Python's differences are those of the wall.
+    listed = _listed(timetable, since.astimezone(UTC) - _INSTANT)
     while number < occurrences and (each := next(listed, None)) is not None:
         number += each.at is not None
         lines.append(_line(each, number, timetable))

@@ -7,21 +7,31 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from polaris.serializing import StrictSerializer, UtcField
-from schedules.marking import Mark
 from schedules.models import ActiveSchedule, CallSchedule, CallType, Overlap
 from schedules.preview import MOST_OCCURRENCES, Line
+from schedules.recurrence import Mark
 from schedules.retry_policy import FEWEST_ATTEMPTS, LONGEST_DELAY, MOST_ATTEMPTS, OUTCOMES
 
 _REPEAT_CONFIG = {
     "type": "object",
     "nullable": True,
     "additionalProperties": False,
-    "description": "docs/time.md says what each key means.",
+    "description": "By one of frequency, cron and rrule. docs/time.md says what each key means.",
     "properties": {
         "enabled": {"type": "boolean"},
         "frequency": {
             "type": "string",
             "enum": ["hourly", "daily", "weekly", "monthly", "yearly"],
+        },
+        "cron": {
+            "type": "string",
+            "maxLength": 200,
+            "description": "minute, hour, day of the month, month, weekday (0 and 7 are Sunday)",
+        },
+        "rrule": {
+            "type": "string",
+            "maxLength": 500,
+            "description": "RFC 5545; scheduled_time is its DTSTART",
         },
         "interval": {"type": "integer", "minimum": 1, "maximum": 1000},
         "count": {"type": "integer", "minimum": 1, "maximum": 10000},
@@ -29,6 +39,17 @@ _REPEAT_CONFIG = {
         "end_date": {"type": "string", "description": "ISO 8601, inclusive"},
         "gap": {"type": "string", "enum": ["forward", "skip"]},
         "month_end": {"type": "string", "enum": ["last", "skip"]},
+        "exdates": {
+            "type": "array",
+            "items": {"type": "string"},
+            "minItems": 1,
+            "maxItems": 366,
+            "description": "ISO 8601: a local day without a call, or a call that is left out",
+        },
+        "skip_holidays": {
+            "type": "string",
+            "description": "ISO 3166-1 or 3166-2, such as FI or US-CA: no call on holidays there",
+        },
     },
 }
 

@@ -10,8 +10,14 @@ from zoneinfo import ZoneInfo
 
 from schedules.calling_window import HORIZON, CallingWindow
 from schedules.localtime import to_wall
-from schedules.marking import Mark, Marked, marked_occurrences
-from schedules.recurrence import Rule, due_occurrences, next_occurrence
+from schedules.recurrence import (
+    Mark,
+    Marked,
+    Rule,
+    due_occurrences,
+    marked_occurrences,
+    next_occurrence,
+)
 
 # So many occurrences in a row outside the window, and nothing more is looked for.
 LOOK_AHEAD = 1000

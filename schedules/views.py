@@ -111,9 +111,8 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
         schedule = self._named(schedule_id)
         refuse_unknown(request, {"occurrences"})
         number = read_number(request, "occurrences", 1, MOST_OCCURRENCES, 10)
-        timetable = schedule.timetable
         number = 0 if schedule.status in FINAL else number
-        return _shown(timetable, since=timetable.anchor, number=number)
+        return _shown(schedule.timetable, since=schedule.scheduled_time, number=number)
 
     @extend_schema(request=None, responses={200: ScheduleAnswer})
     def pause(self, request: Request, schedule_id: str) -> Response:
@@ -175,6 +174,7 @@ def _plan(asked: dict[str, Any], *, kept: CallSchedule | None = None) -> Plan:
         **{name: asked[name] for name in _PLANNED},
         now=timezone.now(),
         kept_time=kept.scheduled_time if kept else None,
+        kept_wall=(kept.timezone, kept.wall_time) if kept else ("", ""),
         kept_rule=(kept.timezone, kept.repeat_config) if kept else None,
         kept_window=(kept.phone, kept.calling_window) if kept else ("", None),
     )

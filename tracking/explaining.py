@@ -16,8 +16,8 @@ from django.conf import settings
 from polaris.admin_words import moment_in_words
 from schedules import gate
 from schedules.localtime import resolve, to_wall
-from schedules.marking import Marked
 from schedules.models import ActiveSchedule, CallSchedule, Gate, Pause
+from schedules.recurrence import Marked
 from schedules.states import FINAL, ArmedStatus, ScheduleStatus
 from schedules.timetable import Timetable
 from tracking.attempts_in_words import attempts_in_words
