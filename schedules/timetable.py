@@ -66,12 +66,13 @@ class Timetable:
 
         It may go on for ever without one that is not skipped."""
         limits = self._limits
+        outside = self.outside(limits) if limits else ""
         for each in marked_occurrences(self.anchor, self.zone, self.rule, after=after):
             if each.at is None or limits is None or limits.is_open(each.at, self.zones):
                 yield each
             else:
                 wall = to_wall(each.at, self.zone)
-                yield Marked(None, wall, Mark.SKIPPED, self.outside(limits))
+                yield Marked(None, wall, Mark.SKIPPED, outside)
 
     @staticmethod
     def outside(window: CallingWindow) -> str:

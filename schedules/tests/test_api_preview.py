@@ -93,6 +93,34 @@ def test_what_the_window_skips_is_listed_but_not_counted(preview):
     assert found[-1]["local"] == "2026-03-07T08:30:00-05:00"
 
 
+@pytest.mark.parametrize(
+    ("changes", "local"),
+    [
+        (
+            {"repeat_config": {"cron": "30 2 * * *", "skip_holidays": "US"}},
+            "2026-05-25T02:30:00",  # Memorial Day
+        ),
+        ({"repeat_config": DAILY | {"exdates": ["2026-05-25"]}}, "2026-05-25T02:30:00"),
+    ],
+)
+def test_what_a_rule_leaves_out_is_listed_with_its_reason(preview, changes, local):
+    found = lines(preview(scheduled_time="2026-05-24T02:30:00", occurrences=2, **changes))
+
+    assert [line["number"] for line in found] == [1, None, 2]
+    assert (found[1]["local"], found[1]["mark"]) == (local, "skipped")
+    assert found[1]["because"]
+
+
+def test_a_first_call_that_the_clock_skips_is_moved_and_its_wall_time_kept(preview):
+    found = lines(preview(scheduled_time="2026-03-08T02:30:00", occurrences=2))
+
+    assert [line["local"] for line in found] == [
+        "2026-03-08T03:30:00-04:00",
+        "2026-03-09T02:30:00-04:00",
+    ]
+    assert [line["mark"] for line in found] == ["moved", "none"]
+
+
 def test_so_many_are_skipped_that_not_all_are_listed_and_no_call_is_lost(preview):
     found = lines(
         preview(

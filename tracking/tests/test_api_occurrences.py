@@ -282,6 +282,19 @@ def test_a_call_outside_the_window_is_skipped(ask, daily):
     }
 
 
+def test_a_holiday_is_skipped_with_its_name(ask, daily):
+    schedule = daily(
+        timezone="America/New_York",
+        repeat_config=DAILY | {"skip_holidays": "US"},
+        armed=None,
+    )
+
+    (line,) = ask(schedule, "?from=2026-01-19T00:00:00Z&to=2026-01-19T23:00:00Z").json()["results"]
+
+    assert (line["occurrence"], line["outcome"]) == (None, "skipped")
+    assert "Martin Luther King" in line["reason"]
+
+
 def test_a_moved_call_says_so(ask, daily):
     schedule = daily(
         timezone="America/New_York",
