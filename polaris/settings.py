@@ -232,6 +232,7 @@ SPECTACULAR_SETTINGS = {
         "ArmedStatus": "schedules.models.ActiveSchedule.Status",
         "CallStatus": "tracking.models.CallLog.Status",
         "CallType": "schedules.models.CallType",
+        "ScheduledCallType": ["outbound"],
     },
 }
 

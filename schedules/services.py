@@ -46,6 +46,7 @@ def create_schedule(
             status=ScheduleStatus.SCHEDULED,
             phone=plan.phone,
             scheduled_time=plan.scheduled_time,
+            wall_time=plan.wall_time,
             timezone=plan.timezone,
             repeat_config=plan.repeat_config,
             calling_window=plan.calling_window,
@@ -66,6 +67,7 @@ def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> Call
     somebody else has changed it since `schedule` was read."""
     times = {
         "scheduled_time": plan.scheduled_time,
+        "wall_time": plan.wall_time,
         "timezone": plan.timezone,
         "repeat_config": plan.repeat_config,
         "calling_window": plan.calling_window,
