@@ -119,6 +119,32 @@ def _web(found: dict[str, Any]) -> str:
     )
 
 
+def _webhooks(found: dict[str, Any]) -> str:
+    rows = [
+        [name, _spread(one["rate"], "{:.0f}"), str(one["not_204"]), str(one["not_completed"])]
+        for name, one in found["databases"].items()
+    ]
+    title = (
+        f"## webhooks: {found['webhooks']} signed callbacks by {found['clients']} clients at one "
+        "web process"
+    )
+    heads = ["database", "webhooks/s", "not answered 204", "calls not completed by them"]
+    return f"{title}\n\n{_table(heads, rows)}"
+
+
+def _stats(found: dict[str, Any]) -> str:
+    rows = [
+        [
+            title,
+            f"{one['calls_counted']:,}",
+            *(f"{one[name]:.3f}" for name in ("cold", "warm_p50", "warm_max")),
+        ]
+        for title, one in found["askers"].items()
+    ]
+    heads = ["asked by", "calls counted", "cold, s", "warm p50, s", "warm max, s"]
+    return f"## stats: {found['logs']:,} logs on PostgreSQL\n\n{_table(heads, rows)}"
+
+
 def _counts(each: dict[str, Any]) -> list[str]:
     missing = each["rows_missing"]
     return [str(each["lost"]), str(each["twice"]), "" if missing is None else str(missing)]
@@ -146,4 +172,6 @@ _TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "lateness": _lateness,
     "waiting": _waiting,
     "web": _web,
+    "webhooks": _webhooks,
+    "stats": _stats,
 }

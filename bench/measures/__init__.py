@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from bench.measures import drain, lateness, waiting, web
+from bench.measures import drain, lateness, stats, waiting, web, webhooks
 from bench.trial import Bench
 
 MEASURES: dict[str, Callable[[Bench], dict[str, Any]]] = {
@@ -11,4 +11,6 @@ MEASURES: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "lateness": lateness.measure,
     "waiting": waiting.measure,
     "web": web.measure,
+    "webhooks": webhooks.measure,
+    "stats": stats.measure,
 }

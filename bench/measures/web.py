@@ -16,7 +16,8 @@ from bench.trial import Bench, make_calls
 
 _WARM_UP = 50
 _REQUESTS = 500  # of each view, a round
-_LEAD = 20  # seconds
+_BURSTS = 3  # a round; each is short, and a p99 needs requests
+_LEAD = 15  # seconds
 _PATHS = {"polaris": "/schedule/", "barest": "/barest/"}
 _BODY = json.dumps(
     {
@@ -84,12 +85,22 @@ def measure(bench: Bench) -> dict[str, Any]:
         polaris.start_runners(PolarisRunners.RUNNERS)
         client = Client(polaris.web_port, token)
         client.alternate(lambda turn: turn < _WARM_UP)
-        for _ in range(bench.rounds):
+        for turn in range(bench.rounds):
             _add(idle, client.alternate(lambda turn: turn < _REQUESTS))
-            _add(burst, _during_a_burst(bench, polaris, client))
+            for _ in range(_BURSTS):
+                _add(burst, _during_a_burst(bench, polaris, client))
+            print(f"  round {turn + 1}: {_shown(idle, burst)}", flush=True)
     finally:
         end(polaris.children)
     return _figures(idle, burst, bench.calls)
+
+
+def _shown(idle: Times, burst: Times) -> str:
+    return "; ".join(
+        f"{name} idle p50 {1000 * percentile(idle[name], 50):.1f} ms, p99 idle "
+        f"{1000 * percentile(idle[name], 99):.1f}, burst {1000 * percentile(burst[name], 99):.1f}"
+        for name in _PATHS
+    )
 
 
 def _during_a_burst(bench: Bench, polaris: Polaris, client: Client) -> Times:
