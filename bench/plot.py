@@ -38,7 +38,7 @@ def _drain(axes: Axes, found: dict[str, Any]) -> None:
     colours = [_colour(name, one) for name, one in each]
     axes.barh(names, medians, xerr=[below, above], color=colours, capsize=3)
     axes.set_title(f"{found['calls']} calls due at once")
-    axes.set_xlabel("calls a second until the last arrival (median, range)")
+    axes.set_xlabel("calls a second, median and range")
 
 
 def _lateness(axes: Axes, found: dict[str, Any]) -> None:
@@ -51,7 +51,7 @@ def _lateness(axes: Axes, found: dict[str, Any]) -> None:
     axes.set_yticks(range(len(each)), [one["title"] for _, one in each])
     axes.set_xscale("log")
     axes.set_title(f"{found['calls']} calls, {found['per_second']} a second")
-    axes.set_xlabel("ms after its time: p50 (dot) to p99 (bar), median of the rounds")
+    axes.set_xlabel("ms late, p50 (dot) to p99 (bar), medians")
 
 
 def _colour(name: str, one: dict[str, Any]) -> str:
