@@ -96,7 +96,8 @@ def _(api, monkeypatch, **_):
         raise errors.SchedulerFailure
 
     monkeypatch.setattr(arming, "arm", fail)
-    return create(api)
+    path = f"/schedule/{create(api).json()['schedule_id']}"
+    return api.put(path, schedule_body(timezone="Asia/Tokyo"), format="json")
 
 
 @causes("SCHEDULE_009")
