@@ -17,6 +17,7 @@ from polaris.admin_words import moment_in_words
 from schedules import gate
 from schedules.localtime import resolve, to_wall
 from schedules.models import ActiveSchedule, CallSchedule, Gate, Pause
+from schedules.preview import sentence
 from schedules.recurrence import Marked
 from schedules.states import FINAL, ArmedStatus, ScheduleStatus
 from schedules.timetable import Timetable
@@ -144,7 +145,7 @@ def _of_rule(
 def _slot(each: Marked, timetable: Timetable) -> Slot:
     at = each.at or resolve(each.wall, timetable.zone) or each.wall.replace(tzinfo=UTC)
     wall = each.wall if each.at is None else to_wall(at, timetable.zone)
-    return Slot(at, wall, is_skipped=each.at is None, because=each.because)
+    return Slot(at, wall, is_skipped=each.at is None, because=sentence(each.because))
 
 
 def _united(

@@ -306,7 +306,7 @@ def test_a_moved_call_says_so(ask, daily):
 
     assert line["outcome"] == "planned"
     assert line["local"] == "2026-03-08T03:30:00-04:00"
-    assert line["reason"].startswith("Its rule names it. ")
+    assert line["reason"] == "Its rule names it. The clock skips 02:30 that day."
 
 
 def test_a_paused_schedule_dials_nothing(told, api, daily):
