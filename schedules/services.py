@@ -53,7 +53,7 @@ def create_schedule(
             retry_policy=plan.retry_policy,
             overlap=plan.overlap,
         )
-        arming.arm(schedule, occurrence=plan.first)
+        _arm_first(schedule, occurrence=plan.first)
         announce("schedule.created", schedule)
     return schedule
 
@@ -214,6 +214,13 @@ def announce(name: str, schedule: CallSchedule, **more: Any) -> None:
         agent_instance_id=schedule.agent_instance_id,
         scheduled_time=show_utc(schedule.scheduled_time),
         **more,
+    )
+
+
+def _arm_first(schedule: CallSchedule, *, occurrence: datetime) -> None:
+    """As arming.arm does, for a schedule that is being written: nothing of it is armed yet."""
+    ActiveSchedule.objects.create(
+        schedule=schedule, occurrence=occurrence, next_execution=occurrence, due_at=occurrence
     )
 
 

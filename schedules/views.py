@@ -30,6 +30,7 @@ from schedules.serializers import (
 from schedules.states import FINAL
 from schedules.timetable import Timetable
 
+_WHOLE, _PART = ScheduleInput(), ScheduleInput(partial=True)
 _TEXTS = ("description", "notes", "user_profile_id", "agent_instance_id")
 _RIGHTS = {"list": "view", "retrieve": "view", "preview_of": "view", "destroy": "delete"}
 _PLANNED = (
@@ -68,10 +69,11 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
     def create(self, request: Request) -> Response:
         """Schedule a call, or a series of calls."""
         asked = _read(request)
+        plan = _plan(asked)
         schedule = services.create_schedule(
-            plan=_plan(asked), created_by=owner_id(request.user), **_texts(asked)
+            plan=plan, created_by=owner_id(request.user), **_texts(asked)
         )
-        return self._answer(schedule.pk, "Call scheduled successfully")
+        return _answer(schedule.pk, "Call scheduled successfully", show_utc(plan.first))
 
     @extend_schema(responses={200: ScheduleSerializer})
     def retrieve(self, request: Request, schedule_id: str) -> Response:
@@ -164,9 +166,7 @@ class ActiveScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Activ
 
 
 def _read(request: Request, *, partial: bool = False) -> dict[str, Any]:
-    given = ScheduleInput(data=request.data, partial=partial)
-    given.is_valid(raise_exception=True)
-    return dict(given.validated_data)
+    return (_PART if partial else _WHOLE).read(request.data)
 
 
 def _plan(asked: dict[str, Any], *, kept: CallSchedule | None = None) -> Plan:

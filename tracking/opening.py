@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from polaris.database import atomic
+from polaris.database import atomic, renew_connection
 from polaris.states import move
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import DIALLABLE, ArmedStatus, ScheduleStatus
@@ -63,9 +63,18 @@ class _Shared:
     def take(self, armed_id: str, lease: str) -> Opening | None:
         with self._lock:
             if self._openings is None or armed_id not in self._openings:
-                found = open_claim(lease)
+                found = _open_claim_though_broken(lease)
                 self._openings = {**(self._openings or {}), **found}
             return self._openings.pop(armed_id, None)
+
+
+def _open_claim_though_broken(lease: str) -> dict[str, Opening]:
+    """This thread's connection may have been lost since it was last used: then on a new one."""
+    try:
+        return open_claim(lease)
+    except OperationalError:
+        renew_connection()
+        return open_claim(lease)
 
 
 def open_claim(lease: str) -> dict[str, Opening]:

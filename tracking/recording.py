@@ -33,7 +33,7 @@ class Recorder:
     """Takes answers from any thread."""
 
     LINGER_SECONDS = 0.01
-    AT_ONCE = 32
+    AT_ONCE = 64
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

@@ -260,7 +260,7 @@ def test_a_change_is_atomic(api, schedule, monkeypatch):
 
     answer = api.patch(path_of(schedule), {"scheduled_time": "2026-02-01T10:00:00Z"}, format="json")
 
-    assert (answer.status_code, answer.json()["error_code"]) == (500, "SYSTEM_001")
+    assert (answer.status_code, answer.json()["error_code"]) == (503, "SYSTEM_003")
     assert stored(schedule) == before
 
 
