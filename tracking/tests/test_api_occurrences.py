@@ -321,6 +321,21 @@ def test_a_paused_schedule_dials_nothing(told, api, daily):
     assert told(schedule, "2026-01-11T12:00") == ("paused", words)
 
 
+def test_a_schedule_that_was_paused_because_it_cannot_go_on_says_why(told, daily):
+    schedule = daily(
+        status="paused",
+        status_reason="Its rule cannot be followed.",
+        last_updated=utc("2026-01-08T12:01"),
+        armed=None,
+    )
+
+    assert told(schedule, "2026-01-09T12:00") == (
+        "paused",
+        "The schedule is paused; what comes due meanwhile is not dialled. Its rule cannot be "
+        "followed.",
+    )
+
+
 def test_what_fell_into_a_pause_names_it(told, daily):
     schedule = daily()
     Pause.objects.create(
