@@ -53,7 +53,14 @@ def _listed(timetable: Timetable, after: datetime) -> Iterator[Marked]:
         after = at
 
 
+def sentence(because: str) -> str:
+    """A reason as a sentence: `The clock skips 02:30 that day.`"""
+    words = f"{because[:1].upper()}{because[1:]}"
+    return words if not words or words.endswith(".") else f"{words}."
+
+
 def _line(each: Marked, number: int, timetable: Timetable) -> Line:
+    because = sentence(each.because)
     if each.at is None:
-        return Line(None, None, each.wall, each.mark, each.because)
-    return Line(number, each.at, each.at.astimezone(timetable.zone), each.mark, each.because)
+        return Line(None, None, each.wall, each.mark, because)
+    return Line(number, each.at, each.at.astimezone(timetable.zone), each.mark, because)

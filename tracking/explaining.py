@@ -17,6 +17,7 @@ from polaris.admin_words import moment_in_words
 from schedules import gate
 from schedules.localtime import resolve, to_wall
 from schedules.models import ActiveSchedule, CallSchedule, Gate, Pause
+from schedules.preview import sentence
 from schedules.recurrence import Marked
 from schedules.states import FINAL, ArmedStatus, ScheduleStatus
 from schedules.timetable import Timetable
@@ -144,7 +145,7 @@ def _of_rule(
 def _slot(each: Marked, timetable: Timetable) -> Slot:
     at = each.at or resolve(each.wall, timetable.zone) or each.wall.replace(tzinfo=UTC)
     wall = each.wall if each.at is None else to_wall(at, timetable.zone)
-    return Slot(at, wall, is_skipped=each.at is None, because=each.because)
+    return Slot(at, wall, is_skipped=each.at is None, because=sentence(each.because))
 
 
 def _united(
@@ -231,7 +232,8 @@ class _Facts:
     def _paused(self) -> str:
         since = next((each.began_at for each in self.pauses if each.ended_at is None), None)
         when = f" since {self._when(since)}" if since else ""
-        return f"The schedule is paused{when}; what comes due meanwhile is not dialled."
+        why = f" {self.schedule.status_reason}" if self.schedule.status_reason else ""
+        return f"The schedule is paused{when}; what comes due meanwhile is not dialled.{why}"
 
     # -- what the rule says ----------------------------------------------------------------------
     def _to_come(self, slot: Slot) -> tuple[str, str]:
@@ -250,7 +252,10 @@ class _Facts:
         if (pause := self._pause_of(slot.at)) is not None:
             end = f" to {self._when(pause.ended_at)}" if pause.ended_at else ""
             return PAUSED, f"The schedule was paused from {self._when(pause.began_at)}{end}."
-        if schedule.status in FINAL and slot.at >= schedule.last_updated - _grace():
+        is_after_the_last_change = slot.at >= schedule.last_updated - _grace()
+        if schedule.status == ScheduleStatus.PAUSED and is_after_the_last_change:
+            return PAUSED, self._paused()
+        if schedule.status in FINAL and is_after_the_last_change:
             if schedule.status == ScheduleStatus.CANCELLED:
                 return CANCELLED, self._cancelled()
             return CHANGED, self._brought_forward()

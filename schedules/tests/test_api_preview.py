@@ -59,7 +59,7 @@ def test_a_night_on_which_the_clock_goes_forward(preview):
     }
     assert (second["at"], second["local"]) == ("2026-03-08T07:30:00Z", "2026-03-08T03:30:00-04:00")
     assert second["mark"] == "moved"
-    assert second["because"]
+    assert second["because"] == "The clock skips 02:30 that day."
     assert (third["number"], third["local"]) == (3, "2026-03-09T02:30:00-04:00")
 
 

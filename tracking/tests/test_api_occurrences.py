@@ -306,7 +306,7 @@ def test_a_moved_call_says_so(ask, daily):
 
     assert line["outcome"] == "planned"
     assert line["local"] == "2026-03-08T03:30:00-04:00"
-    assert line["reason"].startswith("Its rule names it. ")
+    assert line["reason"] == "Its rule names it. The clock skips 02:30 that day."
 
 
 def test_a_paused_schedule_dials_nothing(told, api, daily):
@@ -319,6 +319,21 @@ def test_a_paused_schedule_dials_nothing(told, api, daily):
 
     assert told(schedule, "2026-01-10T12:00") == ("paused", words)
     assert told(schedule, "2026-01-11T12:00") == ("paused", words)
+
+
+def test_a_schedule_that_was_paused_because_it_cannot_go_on_says_why(told, daily):
+    schedule = daily(
+        status="paused",
+        status_reason="Its rule cannot be followed.",
+        last_updated=utc("2026-01-08T12:01"),
+        armed=None,
+    )
+
+    assert told(schedule, "2026-01-09T12:00") == (
+        "paused",
+        "The schedule is paused; what comes due meanwhile is not dialled. Its rule cannot be "
+        "followed.",
+    )
 
 
 def test_what_fell_into_a_pause_names_it(told, daily):
