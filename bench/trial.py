@@ -1,5 +1,6 @@
 """One contender, one set of calls: hands them over ahead of their time and sees what arrives."""
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,6 +42,7 @@ class Trial:
     due: float
     calls: list[Call]
     verdict: Verdict
+    load_average: float  # of the last minute, before the calls were handed over
     rows_missing: int | None  # None for a contender that writes none
     written_after: float | None  # seconds from the first due time until the last row was written
 
@@ -112,12 +114,15 @@ def make_calls(
     time.sleep(_IDLE_SECONDS)
     due = float(int(time.time()) + lead)
     warm_up = [(warm_up_number(i), due - _WARM_UP_SECONDS) for i in range(_WARM_UP_CALLS)]
+    load_average = os.getloadavg()[0]
     calls = [(number(i), due + offset) for i, offset in enumerate(offsets)]
     schedule(warm_up + calls)
     if time.time() > due - _WARM_UP_SECONDS - 0.5:
         raise TookTooLong
     judge.wait_for(warm_up + calls)
-    return Trial(due, calls, judge.verdict(calls), rows_missing=None, written_after=None)
+    return Trial(
+        due, calls, judge.verdict(calls), load_average, rows_missing=None, written_after=None
+    )
 
 
 def rows_missing(database: str, query: str, expected: int) -> int:

@@ -8,8 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    connections,
+    transaction,
+)
 from django.db.models import Case, Value, When
+
+_KEPT_SECONDS = 300
 
 
 def is_mongodb() -> bool:
@@ -60,6 +70,32 @@ def by_row(values: Mapping[str, Any]) -> Case:
     return Case(*(When(pk=key, then=Value(value)) for key, value in values.items()))
 
 
+def keep_connections() -> None:
+    """Keep this process's connections between requests or jobs: its threads are few and live long.
+
+    Each is checked before it is used again (CONN_HEALTH_CHECKS)."""
+    for alias in connections:
+        connections.settings[alias]["CONN_MAX_AGE"] = _KEPT_SECONDS
+
+
+def is_out_of_reach(error: BaseException) -> bool:
+    """Whether an error says that the database cannot be used just now: it is away, or too busy.
+
+    What it would refuse again at any time is none of these."""
+    if is_mongodb():
+        return _is_mongodb_out_of_reach(error)
+    # What SQLite says of a table that is missing is an OperationalError too.
+    return isinstance(error, (OperationalError, InterfaceError)) and not str(error).startswith(
+        "no such"
+    )
+
+
+def _is_mongodb_out_of_reach(error: BaseException) -> bool:
+    from pymongo.errors import ConnectionFailure  # noqa: PLC0415 (optional)
+
+    return any(isinstance(each, ConnectionFailure) for each in (error, error.__cause__))
+
+
 def renew_connection() -> None:
     """Drop this thread's connection where it is broken or too old; one in a transaction is kept.
 
@@ -68,6 +104,6 @@ def renew_connection() -> None:
         close_old_connections()
 
 
-def in_one_line(error: Exception) -> str:
+def in_one_line(error: BaseException) -> str:
     """What a database said, without the hints that drivers add below."""
     return str(error).partition("\n")[0]

@@ -18,6 +18,7 @@ from polaris.database import atomic, by_row
 from polaris.states import move
 from schedules import arming
 from schedules.models import ActiveSchedule, CallSchedule
+from schedules.pauses import begin_pause
 from schedules.states import DIALLABLE, ArmedStatus, ScheduleStatus
 from tracking.announcing import announce_call
 from tracking.carriers.base import CallNotAccepted, CallReport
@@ -191,6 +192,7 @@ def record_impossible(armed: ActiveSchedule, reason: str) -> None:
         arming.suspend(armed.schedule)
         rows = CallSchedule.objects.filter(pk=armed.schedule_id)
         move(rows, to=ScheduleStatus.PAUSED, sources=DIALLABLE, status_reason=reason)
+        begin_pause(armed.schedule_id)
         announce_call("call.failed", log)
 
 
