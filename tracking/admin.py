@@ -89,7 +89,7 @@ class AttentionFilter(RadioFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() != NEEDED:
             return queryset
-        return queryset.needing_attention()  # type: ignore[attr-defined, no-any-return]
+        return queryset.needing_attention()  # type: ignore[attr-defined]
 
 
 class WhatWasFound(forms.Form):
