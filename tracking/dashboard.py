@@ -103,23 +103,22 @@ def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str
 def _gate(now: datetime, waiting: Waiting, *, may_operate: bool) -> dict[str, Any]:
     """Why nothing is dialled, where the gate is closed; and what may be done about it."""
     row = gate.current()
-    buttons = [] if row.closed_by else [_button("stop", STOP, "block", "danger")]
     if row.closed_since is None:
-        return {"is_closed": False, "buttons": buttons if may_operate else []}
-    buttons.insert(0, _button("dial_again", DIAL_AGAIN, "call", "default"))
+        button = _button("stop", STOP, "block") if may_operate else None
+        return {"is_closed": False, "button": button}
     return {
         "is_closed": True,
+        "button": _button("dial_again", DIAL_AGAIN, "call") if may_operate else None,
         "reason": row.reason,
         "by": closed_by_in_words(row),
         "since": moment_in_words(row.closed_since, scheduler_zone()),
         "distance": distance_in_words(row.closed_since, now),
         "next": next_probe_in_words(row),
         "waiting": waiting_in_words(waiting),
-        "buttons": buttons if may_operate else [],
     }
 
 
-def _button(name: str, title: str, icon: str, variant: str) -> dict[str, str]:
+def _button(name: str, title: str, icon: str) -> dict[str, str]:
     """Opens the dialog of an action on the gate's page."""
     href = reverse(f"admin:schedules_gate_{name}", args=[Gate.CALLS])
     attrs = format_html(
@@ -128,7 +127,7 @@ def _button(name: str, title: str, icon: str, variant: str) -> dict[str, str]:
         href,
     )
     page = page_of(Gate, Gate.CALLS)
-    return {"title": title, "icon": icon, "variant": variant, "href": page, "attrs": attrs}
+    return {"title": title, "icon": icon, "href": page, "attrs": attrs}
 
 
 def _attention() -> dict[str, Any]:
