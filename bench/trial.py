@@ -87,7 +87,6 @@ class TookTooLong(Failed):
 
 def _run_once(bench: Bench, contender: type[Contender], offsets: list[float], lead: int) -> Trial:
     database = bench.server.create(contender.name)
-    _empty(bench.redis_url)
     bench.judge.reset()
     place = Place(bench.processes, bench.judge.url, database, bench.redis_url)
     taking_part = contender(place)
@@ -100,10 +99,10 @@ def _run_once(bench: Bench, contender: type[Contender], offsets: list[float], le
             trial = replace(trial, rows_missing=missing, written_after=time.time() - trial.due)
     finally:
         taking_part.stop()
+        _empty(bench.redis_url)
     # Once more after it has ended: a second call may come late.
     trial = replace(trial, verdict=bench.judge.verdict(trial.calls))
     bench.server.drop(database)
-    _empty(bench.redis_url)
     return trial
 
 

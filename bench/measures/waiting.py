@@ -22,6 +22,8 @@ def measure(bench: Bench) -> dict[str, Any]:
         for count, polaris in stacks.items():
             rounds[count].append(_one_round(bench, polaris))
             print(f"  round {turn + 1}, {count} waiting: {_shown(rounds[count][-1])}", flush=True)
+    for polaris in stacks.values():
+        bench.server.drop(polaris.database_url)
     return {
         "calls": bench.calls,
         "few": _spreads(rounds[FEW]),

@@ -92,6 +92,7 @@ def measure(bench: Bench) -> dict[str, Any]:
             print(f"  round {turn + 1}: {_shown(idle, burst)}", flush=True)
     finally:
         end(polaris.children)
+    bench.server.drop(polaris.database_url)
     return _figures(idle, burst, bench.calls)
 
 
