@@ -24,7 +24,7 @@ from tracking.announcing import announce_call
 from tracking.carriers.base import CallNotAccepted, CallReport
 from tracking.decisions import Miss, Wait
 from tracking.models import CallLog
-from tracking.reports import SILENCE, Verdict, apply_to
+from tracking.reports import SILENCE, Verdict, apply_to, wake_waiting_after
 from tracking.settlement import settle
 from tracking.states import CallStatus
 
@@ -225,6 +225,8 @@ def _end(log: CallLog, to: CallStatus, source: CallStatus, *, code: str, message
         **times.get(to, {"end_time": now, "next_check_at": None}),
     )
     log.refresh_from_db()
+    if changed and to != CallStatus.UNKNOWN:
+        wake_waiting_after(log)
     if changed and to == CallStatus.FAILED:
         announce_call("call.failed", log)
     return bool(changed)
@@ -244,6 +246,7 @@ def close_unknown(log: CallLog, *, code: str, message: str) -> bool:
         next_check_at=None,
     )
     log.refresh_from_db()
+    wake_waiting_after(log)
     return bool(changed)
 
 
