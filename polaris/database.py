@@ -57,6 +57,19 @@ def _in_turn(block: AbstractContextManager[None]) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def sent_together() -> Iterator[None]:
+    """For inserts inside a transaction: where the database can, they go in one round trip.
+
+    What the database says of any of them is raised at the end of the block."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+
+
 def on_commit(callback: Callable[[], object]) -> None:
     """Run `callback` once the transaction in hand is committed; at once where there is none."""
     if is_mongodb():

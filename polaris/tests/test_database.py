@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from polaris.database import atomic, one_statement
+from polaris.database import atomic, one_statement, sent_together
 from schedules.models import Gate
 
 only_sqlite = pytest.mark.skipif(
@@ -80,3 +80,38 @@ def test_a_block_within_a_block_does_not_wait_for_itself():
         Gate.objects.create()
 
     assert Gate.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_sent_together_is_written_together():
+    with atomic(), sent_together():
+        Gate.objects.create(id="one")
+        Gate.objects.create(id="two")
+
+    assert Gate.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("twice", ["one", "two"])
+def test_of_what_is_sent_together_one_refusal_undoes_all(twice):
+    Gate.objects.create(id=twice)
+
+    def send():
+        with sent_together():
+            Gate.objects.create(id="one")
+            Gate.objects.create(id="two")
+
+    with pytest.raises(IntegrityError), atomic():
+        send()
+
+    assert [gate.pk for gate in Gate.objects.all()] == [twice]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_follows_is_read_as_ever():
+    with atomic():
+        with sent_together():
+            Gate.objects.create()
+        assert Gate.objects.update(reason="written") == 1
+
+    assert Gate.objects.get().reason == "written"
