@@ -13,7 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from polaris.database import atomic
+from polaris.database import atomic, sent_together
 from polaris.errors import ChangedMeanwhile, IllegalTransition, ScheduleNotFound
 from polaris.events import publish
 from polaris.masking import mask_phone
@@ -36,24 +36,26 @@ def create_schedule(
     notes: str = "",
 ) -> CallSchedule:
     """Write a schedule and arm its first call, in one transaction."""
+    schedule = CallSchedule(
+        created_by=created_by,
+        user_profile_id=user_profile_id,
+        agent_instance_id=agent_instance_id,
+        description=description,
+        notes=notes,
+        status=ScheduleStatus.SCHEDULED,
+        phone=plan.phone,
+        scheduled_time=plan.scheduled_time,
+        wall_time=plan.wall_time,
+        timezone=plan.timezone,
+        repeat_config=plan.repeat_config,
+        calling_window=plan.calling_window,
+        retry_policy=plan.retry_policy,
+        overlap=plan.overlap,
+    )
     with atomic():
-        schedule = CallSchedule.objects.create(
-            created_by=created_by,
-            user_profile_id=user_profile_id,
-            agent_instance_id=agent_instance_id,
-            description=description,
-            notes=notes,
-            status=ScheduleStatus.SCHEDULED,
-            phone=plan.phone,
-            scheduled_time=plan.scheduled_time,
-            wall_time=plan.wall_time,
-            timezone=plan.timezone,
-            repeat_config=plan.repeat_config,
-            calling_window=plan.calling_window,
-            retry_policy=plan.retry_policy,
-            overlap=plan.overlap,
-        )
-        _arm_first(schedule, occurrence=plan.first)
+        with sent_together():
+            schedule.save(force_insert=True)
+            _arm_first(schedule, occurrence=plan.first)
         announce("schedule.created", schedule)
     return schedule
 

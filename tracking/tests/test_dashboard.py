@@ -295,7 +295,7 @@ def test_asks_the_database_as_often_for_many_rows_as_for_few(desk, django_assert
         desk.get(reverse(INDEX))
     fill(15)
 
-    assert len(few) <= 12
+    assert len(few) <= 16
     with django_assert_num_queries(len(few)):
         desk.get(reverse(INDEX))
 
