@@ -59,9 +59,10 @@ def _in_turn(block: AbstractContextManager[None]) -> Iterator[None]:
 
 @contextmanager
 def sent_together() -> Iterator[None]:
-    """For inserts inside a transaction: where the database can, they go in one round trip.
+    """For writes inside a transaction: where the database can, they go in one round trip.
 
-    What the database says of any of them is raised at the end of the block."""
+    What the database says of any of them is raised at the end of the block; how many rows they
+    changed is not told. No `atomic` may begin or end within."""
     if connection.vendor != "postgresql":
         yield
         return

@@ -14,7 +14,7 @@ from django.db import IntegrityError
 from django.db.models import F
 from django.utils import timezone
 
-from polaris.database import atomic, by_row, write_each
+from polaris.database import atomic, by_row, sent_together, write_each
 from polaris.states import move
 from schedules import arming
 from schedules.models import ActiveSchedule, CallSchedule
@@ -263,10 +263,11 @@ def _write_together(batch: Sequence[Accepted], found: dict[str, CallLog]) -> Non
         log.status, log.call_id = each.answer.status, each.answer.call_id
         log.timestamp, log.next_check_at, log.last_updated = each.asked_at, now + SILENCE, now
         log.error_code = log.error_message = ""
-    write_each([found[each.log.pk] for each in batch], _WRITTEN_WITH_AN_ANSWER)
     if batch:
         calls = {each.armed.schedule_id: each.answer.call_id for each in batch}
-        CallSchedule.objects.filter(pk__in=calls).update(call_id=by_row(calls), duration=None)
+        with sent_together():
+            write_each([found[each.log.pk] for each in batch], _WRITTEN_WITH_AN_ANSWER)
+            CallSchedule.objects.filter(pk__in=calls).update(call_id=by_row(calls), duration=None)
     for each in batch:
         log = found[each.log.pk]
         log.schedule = each.armed.schedule
