@@ -5,7 +5,7 @@ the block fails, so the back end's own pair takes their place there.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -18,7 +18,7 @@ from django.db import (
     connections,
     transaction,
 )
-from django.db.models import Case, Value, When
+from django.db.models import Case, Model, Value, When
 
 _KEPT_SECONDS = 300
 _turn = threading.RLock()
@@ -96,6 +96,22 @@ def _mongodb_atomic() -> Iterator[None]:
         if database.session is not None and not database.in_atomic_block_mongo:
             database._end_session()
             database.run_on_commit = []
+
+
+def write_each(rows: Sequence[Model], fields: Collection[str]) -> None:
+    """Write `fields` of rows that exist and that the transaction in hand has locked.
+
+    Where the database can, by one INSERT … ON CONFLICT, whose SQL takes a fifth of the time to
+    build (docs/decisions/0009); elsewhere by an UPDATE with a CASE for each field."""
+    if not rows:
+        return
+    model = type(rows[0])
+    if connection.vendor == "postgresql":
+        model._default_manager.bulk_create(
+            rows, update_conflicts=True, unique_fields=[model._meta.pk.name], update_fields=fields
+        )
+    else:
+        model._default_manager.bulk_update(rows, fields)
 
 
 def by_row(values: Mapping[str, Any]) -> Case:

@@ -141,7 +141,7 @@ SCHEDULER_MAX_INSTANCES = env.whole("SCHEDULER_MAX_INSTANCES", 3, at_least=1, at
 SCHEDULER_MISFIRE_GRACE_TIME = env.whole(
     "SCHEDULER_MISFIRE_GRACE_TIME", 300, at_least=1, at_most=7 * 24 * 3600
 )
-SCHEDULER_WORKERS = env.whole("SCHEDULER_WORKERS", 8, at_least=1, at_most=200)
+SCHEDULER_WORKERS = env.whole("SCHEDULER_WORKERS", 32, at_least=1, at_most=200)
 SCHEDULER_JOB = "tracking.dialling:dial"
 SCHEDULER_CALLS_AT_A_TIME = "tracking.concurrency.calls_in_hand"
 SCHEDULER_STOP_CALLS = "tracking.stopping.stop_calls"
@@ -182,7 +182,10 @@ DIALLING_PROBE_SECONDS = env.decimal("DIALLING_PROBE_SECONDS", 30, at_least=0.1,
 SCHEDULER_LEASE = timedelta(seconds=30 + TWILIO_CONNECT_TIMEOUT + TWILIO_READ_TIMEOUT)
 
 # -- notifications -------------------------------------------------------------------------------
-NOTIFY_EVENTS = env.words("NOTIFY_EVENTS", ["call.failed", "call.missed", "schedule.failed"])
+NOTIFY_EVENTS = env.words(
+    "NOTIFY_EVENTS",
+    ["call.failed", "call.missed", "call.stuck", "schedule.failed", "dialling.*"],
+)
 NOTIFY_EMAIL_TO = env.addresses("NOTIFY_EMAIL_TO")
 NOTIFY_WEBHOOK_URL = env.url("NOTIFY_WEBHOOK_URL")
 NOTIFY_WEBHOOK_SECRET = env.text("NOTIFY_WEBHOOK_SECRET")
@@ -241,6 +244,7 @@ SPECTACULAR_SETTINGS = {
         "ArmedStatus": "schedules.models.ActiveSchedule.Status",
         "CallStatus": "tracking.models.CallLog.Status",
         "CallType": "schedules.models.CallType",
+        "ScheduledCallType": ["outbound"],
     },
 }
 

@@ -7,9 +7,17 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import BaseExpression
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
+from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -37,12 +45,15 @@ from polaris.admin_words import clock_in_words, distance_in_words, moment_in_wor
 from polaris.errors import PolarisError
 from polaris.masking import mask_phone
 from schedules import (
+    admin_gate,  # noqa: F401 (registers itself)
     admin_housekeeping,  # noqa: F401 (registers itself)
     services,
 )
 from schedules.admin_form import REPETITION, ScheduleForm
 from schedules.admin_operations import CALL_NOW, CANCEL, DELETE, PAUSE, RESUME
-from schedules.admin_words import moment_of, repetition_in_words
+from schedules.admin_policies import RETRIES, WINDOW
+from schedules.admin_preview import preview_of_form
+from schedules.admin_words import moment_of, repetition_in_words, retries_in_words, window_in_words
 from schedules.models import ActiveSchedule, CallSchedule, Runner
 from schedules.states import COLOURS, DELETABLE, EDITABLE, ScheduleStatus
 
@@ -86,6 +97,7 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
     Rooms above add what they know of a schedule with `add_column` and `add_section`."""
 
     form = ScheduleForm
+    change_form_after_template = "admin/schedules/preview_panel.html"
     operations = (PAUSE, RESUME, CANCEL, CALL_NOW, DELETE)
     actions = [list_action(operation) for operation in operations]
     actions_detail = ["pause", "resume", "call_now", "cancel"]
@@ -104,12 +116,18 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
     search_help_text = "An id, a phone number or a part of it, or words of the description"
     columns: ClassVar[tuple[Column, ...]] = ()
     conditional_fields = {
-        "every": "repeats",
+        "every": "repeats && repeats != 'cron' && repeats != 'rrule'",
+        "cron": "repeats == 'cron'",
+        "rrule": "repeats == 'rrule'",
         "weekdays": "repeats == 'weekly'",
         "month_end": "repeats == 'monthly' || repeats == 'yearly'",
-        "ends_on": "repeats",
-        "count": "repeats",
+        "ends_on": "repeats && repeats != 'rrule'",
+        "count": "repeats && repeats != 'rrule'",
         "gap": "repeats && repeats != 'hourly'",
+        "skip_holidays": "repeats",
+        "exdates": "repeats",
+        "window_days": "window_start || window_end",
+        "window_zone": "window_start || window_end",
     }
 
     @classmethod
@@ -186,6 +204,18 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
     def first_call(self, schedule: CallSchedule) -> str:
         return moment_of(schedule, schedule.scheduled_time)
 
+    @display(description="Calling hours")
+    def calling_hours(self, schedule: CallSchedule) -> str:
+        return window_in_words(schedule.calling_window)
+
+    @display(description="Retries")
+    def retries(self, schedule: CallSchedule) -> str:
+        return retries_in_words(schedule.retry_policy)
+
+    @display(description="Due while the last call goes on")
+    def overlap_in_words(self, schedule: CallSchedule) -> str:
+        return schedule.get_overlap_display()
+
     @display(description="Changed")
     def changed(self, schedule: CallSchedule) -> str:
         return moment_in_words(schedule.last_updated, scheduler_zone())
@@ -223,6 +253,30 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
         )
         obj.pk = created.pk
         obj.refresh_from_db()
+
+    def get_urls(self) -> list[Any]:
+        guarded, name = self.admin_site.admin_view, "schedules_callschedule_preview"
+        return [
+            path("add/preview/", guarded(self.preview_view), name=name),
+            path("<path:object_id>/preview/", guarded(self.preview_view), name=f"{name}_change"),
+            *super().get_urls(),
+        ]
+
+    def preview_view(self, request: HttpRequest, object_id: str | None = None) -> HttpResponse:
+        """When the posted form would call."""
+        schedule = self.get_object(request, unquote(object_id)) if object_id else None
+        if object_id and schedule is None:
+            raise Http404
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if schedule is None:
+            permitted = self.has_add_permission(request)
+        else:
+            permitted = self.has_change_permission(request, schedule)
+        if not permitted:
+            raise PermissionDenied
+        form = self.get_form(request, schedule, change=schedule is not None)
+        return preview_of_form(request, form(request.POST, instance=schedule))
 
     # -- deleting --------------------------------------------------------------------------------
     def delete_view(
@@ -270,7 +324,8 @@ def _shown(request: HttpRequest) -> list[Any]:
     who = [phone, "description", "notes", "user_profile_id", "agent_instance_id"]
     return [
         ("Whom to call", {"fields": who}),
-        ("When", {"fields": ["first_call", "repetition"]}),
+        ("When", {"fields": ["first_call", "repetition", "calling_hours"]}),
+        ("Afterwards", {"fields": ["retries", "overlap_in_words"]}),
     ]
 
 
@@ -282,6 +337,8 @@ _FORM: list[Any] = [
     ),
     ("When", {"fields": ["scheduled_time", "timezone"]}),
     ("Repetition", {"fields": [*REPETITION, "read_revision"]}),
+    ("Calling hours", {"fields": [WINDOW[:2], *WINDOW[2:]]}),
+    ("Retries and overlap", {"fields": [*RETRIES, "overlap"]}),
 ]
 _RECORD: Any = (
     "Record",
@@ -293,23 +350,36 @@ _RECORD: Any = (
 class ActiveScheduleAdmin(ReadOnlyAdmin):
     """What is armed: the calls to come, the earliest first."""
 
-    list_display = ["due", "schedule_link", "state", "claim", "origin", "attempt"]
+    list_display = ["due", "schedule_link", "state", "waits", "claim", "origin", "attempt"]
     list_filter = [("status", ChoicesCheckboxFilter), ("next_execution", DaysFilter)]
     list_select_related = ["schedule"]
     search_fields = ["id", "job_id", "runner_id", "schedule__id", "schedule__phone"]
     search_help_text = "The id of a schedule, a job or a runner, or a phone number"
     ordering = [F("next_execution").asc(nulls_last=True), "id"]
     fields = [
-        "id", "schedule_link", "state", "due", "nominal", "attempt", "origin", "claim", "job_id",
+        "id", "schedule_link", "state", "due", "nominal", "attempt", "origin", "waits", "asked",
+        "next_look", "claim", "job_id",
     ]  # fmt: skip
 
     @display(description="Due", ordering=F("next_execution").asc(nulls_last=True))
     def due(self, armed: ActiveSchedule) -> SafeString | str:
-        moment = armed.next_execution
-        if moment is None:
+        if armed.next_execution is None:
             return "waits for a resume"
-        when = moment_of(armed.schedule, moment)
-        return two_lines(when, distance_in_words(moment, timezone.now()))
+        when = moment_of(armed.schedule, armed.due_at)
+        return two_lines(when, distance_in_words(armed.due_at, timezone.now()))
+
+    @display(description="Waits for")
+    def waits(self, armed: ActiveSchedule) -> SafeString | str:
+        if not armed.waits_for or armed.next_execution is None:
+            return NOTHING
+        again = f"looked at {distance_in_words(armed.next_execution, timezone.now())}"
+        asked = f", refused {armed.asked} times" if armed.asked > 1 else ""
+        return two_lines(armed.waits_for, again + asked)
+
+    @display(description="Looked at next")
+    def next_look(self, armed: ActiveSchedule) -> str:
+        moment = armed.next_execution
+        return moment_of(armed.schedule, moment) if moment else NOTHING
 
     @display(description="Schedule", ordering="schedule__description")
     def schedule_link(self, armed: ActiveSchedule) -> SafeString:

@@ -17,6 +17,7 @@ from django_apscheduler.models import DjangoJob
 from polaris.database import renew_connection
 
 _SHORTEST_WAIT = timedelta(milliseconds=250)
+_LONGEST_WAIT = timedelta(seconds=5)
 
 
 class HousekeepingStore(DjangoJobStore):
@@ -24,15 +25,34 @@ class HousekeepingStore(DjangoJobStore):
 
     ALIAS = "housekeeping"
 
+    _look_again: datetime | None = None
+
     def get_due_jobs(self, now: datetime) -> list[Job]:
         """What is due and what no other runner was quicker to take."""
+        if self._look_again and now < self._look_again:
+            return []  # the scheduler wakes for every call
+        self._look_again = None
         renew_connection()
         return [job for job in super().get_due_jobs(now) if self._take(job, now)]
 
     def get_next_run_time(self) -> datetime | None:
         """Never at once: what another runner is taking is looked for again a little later."""
-        moment: datetime | None = super().get_next_run_time()
-        return moment and max(moment, datetime.now(UTC) + _SHORTEST_WAIT)
+        now = datetime.now(UTC)
+        if self._look_again is None or self._look_again <= now:
+            moment: datetime | None = super().get_next_run_time()
+            latest = now + _LONGEST_WAIT
+            self._look_again = min(max(moment or latest, now + _SHORTEST_WAIT), latest)
+        return self._look_again
+
+    def add_job(self, job: Job) -> None:
+        """A new one may be due before the others."""
+        self._look_again = None
+        super().add_job(job)
+
+    def update_job(self, job: Job) -> None:
+        """As add_job."""
+        self._look_again = None
+        super().update_job(job)
 
     def register_event_listeners(self) -> None:
         """The parent would write a row for every call of the scheduler, too."""

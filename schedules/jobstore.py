@@ -48,7 +48,8 @@ class ArmedJobStore(BaseJobStore):
         )
         self._executor.is_waited_for = len(claims) == limit
         self._look_again = claims.look_again
-        return [self._to_job(armed) for armed in claims]
+        # APScheduler submits what is due by its clock: a claim made ahead of time waits in its job.
+        return [self._to_job(armed, run_at=now) for armed in claims]
 
     def get_next_run_time(self) -> datetime:
         """When to look again: just before the next due time, or at the next poll."""
@@ -96,9 +97,9 @@ class ArmedJobStore(BaseJobStore):
             self._logger.warning("the database is away: what is held is free when its lease ends")
         connection.close()
 
-    def _to_job(self, armed: ActiveSchedule) -> Job:
+    def _to_job(self, armed: ActiveSchedule, *, run_at: datetime | None = None) -> Job:
         job = Job.__new__(Job)
-        job.__setstate__(self._state(armed))
+        job.__setstate__(self._state(armed) | ({"next_run_time": run_at} if run_at else {}))
         job._scheduler = self._scheduler
         job._jobstore_alias = self._alias
         return job

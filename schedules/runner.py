@@ -136,5 +136,5 @@ def _log_execution(event: Any) -> None:
     if event.code == EVENT_JOB_ERROR:
         failure = f"{event.exception!r}\n{event.traceback}"
         logger.error("job %s of %s failed: %s", event.job_id, event.jobstore, failure)
-    elif event.jobstore != _COMPANIONS:
+    elif event.jobstore == HousekeepingStore.ALIAS:
         logger.info("job %s of %s executed", event.job_id, event.jobstore)

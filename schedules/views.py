@@ -1,31 +1,38 @@
 """The API of schedules. Views translate; schedules.services decides."""
 
-from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from polaris.access import owner_id, visible_to
 from polaris.moments import show_utc
+from polaris.querying import read_number, refuse_unknown
 from schedules import services
 from schedules.filters import ActiveScheduleFilterSet, ScheduleFilterSet
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.planning import Plan, make_plan
+from schedules.preview import MOST_OCCURRENCES, preview
 from schedules.serializers import (
     ActiveScheduleSerializer,
+    LiveCallsInput,
+    PreviewAnswer,
+    PreviewInput,
     ScheduleAnswer,
     ScheduleInput,
     ScheduleSerializer,
 )
+from schedules.states import FINAL
+from schedules.timetable import Timetable
 
 _WHOLE, _PART = ScheduleInput(), ScheduleInput(partial=True)
 _TEXTS = ("description", "notes", "user_profile_id", "agent_instance_id")
-_RIGHTS = {"list": "view", "retrieve": "view", "destroy": "delete"}
+_RIGHTS = {"list": "view", "retrieve": "view", "preview_of": "view", "destroy": "delete"}
 _PLANNED = (
     "phone",
     "scheduled_time",
@@ -34,6 +41,13 @@ _PLANNED = (
     "calling_window",
     "retry_policy",
     "overlap",
+)
+
+
+_OCCURRENCES = OpenApiParameter(
+    "occurrences",
+    {"type": "integer", "minimum": 1, "maximum": MOST_OCCURRENCES, "default": 10},
+    description="How many calls to show.",
 )
 
 
@@ -84,20 +98,41 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
         services.delete_schedule(self._named(schedule_id))
         return _answer(schedule_id, "Schedule deleted successfully", None)
 
-    @extend_schema(request=None, responses={200: ScheduleAnswer})
+    @extend_schema(request=PreviewInput, responses={200: PreviewAnswer})
+    def preview(self, request: Request) -> Response:
+        """Show when a schedule would call; nothing is written."""
+        given = PreviewInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        asked: dict[str, Any] = {"phone": None} | given.validated_data
+        plan = _plan(asked)
+        return _shown(plan.timetable, since=plan.scheduled_time, number=asked["occurrences"])
+
+    @extend_schema(parameters=[_OCCURRENCES], responses={200: PreviewAnswer})
+    def preview_of(self, request: Request, schedule_id: str) -> Response:
+        """Show when a schedule calls next: by its rule, as if it were not paused."""
+        schedule = self._named(schedule_id)
+        refuse_unknown(request, {"occurrences"})
+        number = read_number(request, "occurrences", 1, MOST_OCCURRENCES, 10)
+        number = 0 if schedule.status in FINAL else number
+        return _shown(schedule.timetable, since=schedule.scheduled_time, number=number)
+
+    @extend_schema(request=LiveCallsInput, responses={200: ScheduleAnswer})
     def pause(self, request: Request, schedule_id: str) -> Response:
-        """Stop dialling until resumed."""
-        return self._act(services.pause, schedule_id, "Schedule paused successfully")
+        """Stop dialling until resumed; needs no body."""
+        services.pause(self._named(schedule_id), **_live_calls(request))
+        return self._answer(schedule_id, "Schedule paused successfully")
 
     @extend_schema(request=None, responses={200: ScheduleAnswer})
     def resume(self, request: Request, schedule_id: str) -> Response:
         """Dial again after a pause."""
-        return self._act(services.resume, schedule_id, "Schedule resumed successfully")
+        services.resume(self._named(schedule_id))
+        return self._answer(schedule_id, "Schedule resumed successfully")
 
-    @extend_schema(request=None, responses={200: ScheduleAnswer})
+    @extend_schema(request=LiveCallsInput, responses={200: ScheduleAnswer})
     def cancel(self, request: Request, schedule_id: str) -> Response:
-        """Never dial again."""
-        return self._act(services.cancel, schedule_id, "Schedule cancelled successfully")
+        """Never dial again; needs no body."""
+        services.cancel(self._named(schedule_id), **_live_calls(request))
+        return self._answer(schedule_id, "Schedule cancelled successfully")
 
     def _named(self, schedule_id: str) -> CallSchedule:
         return self.get_queryset().named(schedule_id)  # type: ignore[attr-defined]
@@ -107,12 +142,6 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
         plan = _plan(asked, kept=schedule)
         services.change_schedule(schedule, plan=plan, **_texts(asked))
         return self._answer(schedule.pk, "Schedule updated successfully")
-
-    def _act(
-        self, act: Callable[[CallSchedule], CallSchedule], schedule_id: str, message: str
-    ) -> Response:
-        act(self._named(schedule_id))
-        return self._answer(schedule_id, message)
 
     def _answer(self, schedule_id: str, message: str) -> Response:
         armed = ActiveSchedule.objects.filter(schedule_id=schedule_id).earliest_execution()
@@ -137,14 +166,27 @@ def _read(request: Request, *, partial: bool = False) -> dict[str, Any]:
     return (_PART if partial else _WHOLE).read(request.data)
 
 
+def _live_calls(request: Request) -> dict[str, bool]:
+    given = LiveCallsInput(data=request.data)
+    given.is_valid(raise_exception=True)
+    return dict(given.validated_data)
+
+
 def _plan(asked: dict[str, Any], *, kept: CallSchedule | None = None) -> Plan:
     return make_plan(
         **{name: asked[name] for name in _PLANNED},
         now=timezone.now(),
         kept_time=kept.scheduled_time if kept else None,
+        kept_wall=(kept.timezone, kept.wall_time) if kept else ("", ""),
         kept_rule=(kept.timezone, kept.repeat_config) if kept else None,
         kept_window=(kept.phone, kept.calling_window) if kept else ("", None),
     )
+
+
+def _shown(timetable: Timetable, *, since: datetime, number: int) -> Response:
+    lines = preview(timetable, since=max(since, timezone.now()), occurrences=number)
+    answer = {"status": "success", "timezone": str(timetable.zone), "occurrences": lines}
+    return Response(PreviewAnswer(answer).data)
 
 
 def _texts(asked: dict[str, Any]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from datetime import datetime
 
 from django.utils import timezone
 
@@ -131,6 +130,6 @@ def _write_refusal(armed: ActiveSchedule, log: CallLog, refusal: CallNotAccepted
 
 def _wait_until(moment: float) -> None:
     """Claims are made just ahead of time, so that their calls are not late."""
-    left = moment - datetime.now().timestamp()
+    left = moment - timezone.now().timestamp()
     if left > 0:
         time.sleep(min(left, 1.0))

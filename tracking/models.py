@@ -34,6 +34,10 @@ class CallLogQuerySet(models.QuerySet["CallLog"]):
         """Calls whose end we do not know yet."""
         return self.filter(status__in=UNSETTLED)
 
+    def needing_attention(self) -> "CallLogQuerySet":
+        """Calls at which an operator should look; none of them has ended."""
+        return self.unsettled().exclude(attention="")
+
 
 class CallLog(models.Model):
     """One attempt to make one occurrence of a schedule: written before the carrier is asked."""

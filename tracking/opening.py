@@ -9,16 +9,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from polaris.database import atomic
+from polaris.database import atomic, renew_connection
 from polaris.states import move
+from schedules import gate
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import DIALLABLE, ArmedStatus, ScheduleStatus
 from tracking import ledger
-from tracking.decisions import Decision, Dial, Lost, decide
+from tracking.decisions import Decision, Dial, Lost, decide, is_too_late
 from tracking.models import CallLog
 from tracking.states import CallStatus
 
@@ -63,9 +64,18 @@ class _Shared:
     def take(self, armed_id: str, lease: str) -> Opening | None:
         with self._lock:
             if self._openings is None or armed_id not in self._openings:
-                found = open_claim(lease)
+                found = _open_claim_though_broken(lease)
                 self._openings = {**(self._openings or {}), **found}
             return self._openings.pop(armed_id, None)
+
+
+def _open_claim_though_broken(lease: str) -> dict[str, Opening]:
+    """This thread's connection may have been lost since it was last used: then on a new one."""
+    try:
+        return open_claim(lease)
+    except OperationalError:
+        renew_connection()
+        return open_claim(lease)
 
 
 def open_claim(lease: str) -> dict[str, Opening]:
@@ -105,6 +115,7 @@ def _open(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
     existing = _logs_of(held)
     schedules = _lock_schedules(held)
     live = _live_calls(schedules.values())
+    halt = gate.current().reason if any(is_too_late(armed, now) for armed in held) else ""
     openings = {}
     for armed in held:
         if armed.schedule_id not in schedules:
@@ -112,7 +123,7 @@ def _open(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
             continue
         armed.schedule = schedules[armed.schedule_id]
         key = (armed.schedule_id, armed.occurrence, armed.attempt)
-        decision = decide(armed, existing=existing.get(key), live=live, now=now)
+        decision = decide(armed, existing=existing.get(key), live=live, now=now, halt=halt)
         opening = openings[armed.pk] = Opening(armed, decision)
         if isinstance(decision, Dial):
             opening.log = decision.deferred or ledger.new_row(armed, now=now)

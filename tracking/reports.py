@@ -69,10 +69,14 @@ def apply_to(log: CallLog, report: CallReport) -> Verdict:
 
 
 def _make_way(log: CallLog) -> None:
-    """A call has ended: the next attempt of it is armed, and what waited for its end is woken.
-
-    The latter after the commit, for those rows are locked before any log."""
+    """A call has ended: the next attempt of it is armed, and what waited for its end is woken."""
     retry(log)
+    wake_waiting_after(log)
+
+
+def wake_waiting_after(log: CallLog) -> None:
+    """What waits for the end of a call is woken after the commit: those rows are locked before
+    any log."""
     on_commit(partial(arming.wake_waiting, log.pk))
 
 

@@ -28,6 +28,9 @@ OPERATIONS = {
     "/schedule/": {"get", "post"},
     "/schedule/active": {"get"},
     "/schedule/{schedule_id}": {"get", "put", "patch", "delete"},
+    "/schedule/preview": {"post"},
+    "/schedule/{schedule_id}/preview": {"get"},
+    "/schedule/{schedule_id}/occurrences": {"get"},
     "/schedule/{schedule_id}/pause": {"post"},
     "/schedule/{schedule_id}/resume": {"post"},
     "/schedule/{schedule_id}/cancel": {"post"},
@@ -154,6 +157,11 @@ def test_every_operation_tells_of_errors_in_the_contracts_format(document):
         ("/schedule/tracking/stats", "get", {"200", "400", "401", "403", "406", "500", "503"}),
         (
             "/schedule/{schedule_id}/pause",
+            "post",
+            {"200", "400", "401", "403", "404", "406", "409", "413", "415", "500", "503"},
+        ),
+        (
+            "/schedule/{schedule_id}/resume",
             "post",
             {"200", "401", "403", "404", "406", "409", "500", "503"},
         ),

@@ -32,3 +32,4 @@ class ActiveScheduleFactory(factory.django.DjangoModelFactory):
     schedule = factory.SubFactory(CallScheduleFactory)
     occurrence = factory.SelfAttribute("schedule.scheduled_time")
     next_execution = factory.SelfAttribute("occurrence")
+    due_at = factory.SelfAttribute("occurrence")

@@ -10,11 +10,11 @@ from django.utils import timezone
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from polaris.tests.stack import wait_until
+from schedules.claims import LEAD
 from schedules.executor import CallExecutor
 from schedules.housekeeping_store import HousekeepingStore
 from schedules.jobstore import POLL, ArmedJobStore
 from schedules.models import ActiveSchedule
-from schedules.pace import Pace
 from schedules.scheduler import CallScheduler
 from schedules.tests.factories import ActiveScheduleFactory
 
@@ -24,14 +24,14 @@ ran: list[tuple[str, str]] = []
 hold = threading.Event()
 
 
-def note(armed_id: str, lease: str) -> None:
+def note(armed_id: str, lease: str, begins_at: float) -> None:
     """Stands for the job that dials."""
     ActiveSchedule.objects.filter(pk=armed_id, lease=lease).delete()
     connection.close()
     ran.append((armed_id, lease))
 
 
-def wait_for_hold(armed_id: str, lease: str) -> None:
+def wait_for_hold(armed_id: str, lease: str, begins_at: float) -> None:
     """A job that takes long."""
     ran.append((armed_id, lease))
     hold.wait(30)
@@ -49,7 +49,7 @@ def _nothing_ran():
 def scheduler(settings):
     settings.SCHEDULER_JOB = "schedules.tests.test_jobstore:note"
     executor = CallExecutor(2)
-    store = ArmedJobStore(runner_id="runner_a", executor=executor, pace=Pace(0))
+    store = ArmedJobStore(runner_id="runner_a", executor=executor)
     scheduler = CallScheduler(
         timezone=UTC,
         jobstores={CallExecutor.ALIAS: store},
@@ -126,11 +126,11 @@ def test_stopping_waits_for_what_has_begun(scheduler, settings):
     assert hold.is_set()
 
 
-def test_what_is_recorded_as_missed_takes_nothing_of_the_pace():
+def test_what_is_recorded_as_missed_takes_nothing_of_the_pace(settings):
     executor = CallExecutor(8)
     executor.start(CallScheduler(), "calls")
-    pace = Pace(1)
-    store = ArmedJobStore(runner_id="runner_a", executor=executor, pace=pace)
+    settings.CALLS_PER_SECOND = 1
+    store = ArmedJobStore(runner_id="runner_a", executor=executor)
     hours_ago = timezone.now() - timedelta(hours=5)
     for _ in range(3):
         ActiveScheduleFactory(occurrence=hours_ago)
@@ -139,7 +139,7 @@ def test_what_is_recorded_as_missed_takes_nothing_of_the_pace():
     now = timezone.now()
     claimed = [len(store.get_due_jobs(now)) for _ in range(5)]
 
-    assert claimed == [1, 1, 1, 1, 0]
+    assert claimed == [4, 0, 0, 0, 0]
 
 
 def test_the_scheduler_outlives_its_database(scheduler, monkeypatch):
@@ -165,7 +165,7 @@ def test_the_scheduler_outlives_its_database(scheduler, monkeypatch):
 def test_a_due_row_that_cannot_be_claimed_is_not_looked_for_without_a_pause():
     executor = CallExecutor(8)
     executor.start(CallScheduler(), "calls")
-    store = ArmedJobStore(runner_id="runner_a", executor=executor, pace=Pace(0))
+    store = ArmedJobStore(runner_id="runner_a", executor=executor)
     due()
 
     before = datetime.now(UTC)
@@ -196,7 +196,7 @@ def test_jobs_are_read_from_rows_paused_ones_last(scheduler):
 
     assert [job.id for job in jobs] == [armed.job_id, paused.job_id]
     assert [job.next_run_time for job in jobs] == [armed.next_execution, None]
-    assert scheduler.get_job(armed.job_id).args == (armed.pk, "")
+    assert scheduler.get_job(armed.job_id).args == (armed.pk, "", 0.0)
     assert scheduler.get_job("job_of_nobody") is None
 
 
@@ -216,7 +216,7 @@ def test_jobs_cannot_be_added_or_removed_behind_the_services(scheduler):
 def test_a_due_time_wakes_the_scheduler_exactly_and_otherwise_it_polls():
     executor = CallExecutor(2)
     CallScheduler(executors={CallExecutor.ALIAS: executor}).start()
-    store = ArmedJobStore(runner_id="runner_a", executor=executor, pace=Pace(0))
+    store = ArmedJobStore(runner_id="runner_a", executor=executor)
     moment = timezone.now() + timedelta(milliseconds=100)
 
     before = datetime.now(UTC)
@@ -224,7 +224,7 @@ def test_a_due_time_wakes_the_scheduler_exactly_and_otherwise_it_polls():
     ActiveScheduleFactory(occurrence=moment)
 
     assert before + POLL <= idle
-    assert store.get_next_run_time() == ActiveSchedule.objects.get().next_execution
+    assert store.get_next_run_time() == ActiveSchedule.objects.get().next_execution - LEAD
     executor._scheduler.shutdown()
 
 

@@ -16,6 +16,7 @@ from tracking.carriers.base import CallNotAccepted, Trouble
 from tracking.carriers.memory import MemoryCarrier
 from tracking.dialling import dial
 from tracking.models import CallLog
+from tracking.opening import open_claim
 
 pytestmark = pytest.mark.django_db
 
@@ -104,7 +105,7 @@ def test_what_another_runner_took_over_is_not_dialled_by_the_first():
 
 def test_an_attempt_that_a_dead_runner_left_open_is_unknown_and_not_dialled_again():
     armed = claimed(repeat_config=HOURLY)
-    ledger.open_attempt(armed)
+    open_claim(armed.lease)
     taken_over = claim(NOW + timedelta(seconds=61))
 
     dial(taken_over.pk, taken_over.lease)
@@ -118,7 +119,7 @@ def test_an_attempt_that_a_dead_runner_left_open_is_unknown_and_not_dialled_agai
 
 def test_the_only_call_of_a_dead_runner_leaves_its_schedule_undecided():
     armed = claimed()
-    ledger.open_attempt(armed)
+    open_claim(armed.lease)
     taken_over = claim(NOW + timedelta(seconds=61))
 
     dial(taken_over.pk, taken_over.lease)
@@ -133,13 +134,11 @@ def test_the_only_call_of_a_dead_runner_leaves_its_schedule_undecided():
     [
         (Trouble.NUMBER, S.FAILED, ScheduleStatus.FAILED),
         (Trouble.REQUEST, S.FAILED, ScheduleStatus.FAILED),
-        (Trouble.ACCOUNT, S.FAILED, ScheduleStatus.FAILED),
-        (Trouble.BUSY, S.FAILED, ScheduleStatus.FAILED),
-        (Trouble.NOT_SENT, S.FAILED, ScheduleStatus.FAILED),
+        (Trouble.PERMISSION, S.FAILED, ScheduleStatus.FAILED),
         (Trouble.AMBIGUOUS, S.UNKNOWN, ScheduleStatus.RUNNING),
     ],
 )
-def test_a_refusal_is_final_and_an_ambiguous_answer_is_unknown(
+def test_a_refusal_for_good_is_final_and_an_ambiguous_answer_is_unknown(
     trouble, log_status, schedule_status
 ):
     MemoryCarrier.troubles.append(CallNotAccepted(trouble, code="21211", message="No."))
@@ -211,7 +210,7 @@ def test_years_of_missed_occurrences_are_written_down_in_steps():
 
 def test_an_open_attempt_that_is_found_too_late_is_unknown_and_not_missed():
     armed = claimed(repeat_config=HOURLY)
-    ledger.open_attempt(armed)
+    open_claim(armed.lease)
 
     with time_machine.travel(NOW + timedelta(minutes=30), tick=False):
         taken_over = claim(NOW + timedelta(minutes=30))
@@ -256,39 +255,42 @@ def test_a_rule_that_cannot_be_followed_pauses_its_schedule_with_the_reason():
     assert not ActiveSchedule.objects.due(NOW + timedelta(days=9)).exists()
 
 
-@pytest.mark.parametrize("stalled_before", ["the ledger", "the carrier"])
-def test_a_runner_that_has_stalled_past_its_lease_does_not_dial(monkeypatch, stalled_before):
+def test_a_runner_that_stalls_before_it_opens_the_ledger_does_not_dial():
     armed = claimed()
-    opened = ledger.open_attempt
-    with time_machine.travel(NOW, tick=False) as clock:
 
-        def stall(held):
-            if stalled_before == "the ledger":
-                clock.shift(timedelta(seconds=61))
-            log = opened(held)
-            clock.shift(timedelta(seconds=61))
-            return log
-
-        monkeypatch.setattr(ledger, "open_attempt", stall)
+    with time_machine.travel(NOW + timedelta(seconds=61), tick=False):
         dial(armed.pk, armed.lease)
 
     assert MemoryCarrier.placed == []
-    assert [log.status for log in CallLog.objects.all()] in ([], [S.FAILED])
+    assert not CallLog.objects.exists()
+
+
+def test_a_runner_that_stalls_before_it_asks_the_carrier_does_not_ask(monkeypatch):
+    armed = claimed()
+    with time_machine.travel(NOW, tick=False) as clock:
+        monkeypatch.setattr(
+            "tracking.dialling._wait_until", lambda _: clock.shift(timedelta(seconds=61))
+        )
+        dial(armed.pk, armed.lease)
+
+    assert MemoryCarrier.placed == []
+    log = CallLog.objects.get()
+    assert (log.status, log.error_code) == (S.DEFERRED, "stalled")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_carriers_answer_is_written_although_the_database_fails_at_first(monkeypatch):
     armed = claimed()
-    settle, failures = ledger.settle, iter([OperationalError("gone"), OperationalError("gone")])
+    record, failures = ledger.record_accepted, iter([OperationalError("gone")] * 2)
 
-    def fail_twice(schedule_id):
+    def fail_twice(batch):
         error = next(failures, None)
+        record(batch)
         if error:
             raise error
-        settle(schedule_id)
 
-    monkeypatch.setattr(ledger, "settle", fail_twice)
-    monkeypatch.setattr("tracking.dialling._WAITS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(ledger, "record_accepted", fail_twice)
+    monkeypatch.setattr("tracking.recording._WAITS", (0.0, 0.0, 0.0))
 
     dial(armed.pk, armed.lease)
 

@@ -9,9 +9,7 @@ from django.utils import timezone
 from schedules.models import ActiveSchedule, CallSchedule, Runner
 from schedules.states import ScheduleStatus
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
-from tracking.carriers.base import CallReport
-from tracking.carriers.memory import MemoryCarrier
-from tracking.housekeeping import KEPT, SILENT_CALL, prune, reconcile, recover
+from tracking.housekeeping import KEPT, prune, recover
 from tracking.models import CallLog, Notification
 from tracking.settlement import settle
 from tracking.tests.factories import CallLogFactory, NotificationFactory
@@ -75,32 +73,6 @@ def test_a_schedule_whose_calls_have_all_ended_is_settled():
     assert schedule.status == ScheduleStatus.COMPLETED
 
 
-def test_a_call_whose_webhooks_never_came_is_asked_for():
-    log = CallLogFactory(
-        schedule=CallScheduleFactory(status=ScheduleStatus.RUNNING), status=S.RINGING
-    )
-    long_ago(CallLog.objects, span=SILENT_CALL + timedelta(seconds=1))
-    MemoryCarrier.known[log.call_id] = CallReport(
-        call_id=log.call_id, status=S.COMPLETED, at=timezone.now(), duration=42
-    )
-
-    reconcile()
-
-    log.refresh_from_db()
-    assert (log.status, log.duration) == (S.COMPLETED, 42)
-    assert CallSchedule.objects.get().status == ScheduleStatus.COMPLETED
-
-
-def test_a_call_that_the_carrier_does_not_know_stays_as_it_is():
-    log = CallLogFactory(status=S.RINGING)
-    long_ago(CallLog.objects)
-
-    reconcile()
-
-    log.refresh_from_db()
-    assert log.status == S.RINGING
-
-
 def test_pruning_forgets_old_traces_and_keeps_what_is_owed():
     NotificationFactory(status=Notification.Status.SENT)
     NotificationFactory(status=Notification.Status.FAILED)
@@ -136,14 +108,3 @@ def test_a_schedule_that_cannot_be_settled_does_not_keep_the_others(monkeypatch)
 
     schedule.refresh_from_db()
     assert schedule.status == ScheduleStatus.COMPLETED
-
-
-def test_reconciling_ends_its_turn_when_the_carrier_cannot_answer(monkeypatch):
-    CallLogFactory.create_batch(3, status=S.RINGING)
-    long_ago(CallLog.objects)
-    asked = []
-    monkeypatch.setattr(MemoryCarrier, "fetch_call", lambda _, call_id: asked.append(call_id))
-
-    reconcile()
-
-    assert len(asked) == 1

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from django.db import connection
@@ -19,12 +20,14 @@ from tracking.models import CallLog
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = 25
+numbers = count()
 DAILY = {"enabled": True, "frequency": "daily", "interval": 1}
 
 
 def claimed():
     now = timezone.now()
-    schedule = CallScheduleFactory(scheduled_time=now, repeat_config=DAILY)
+    phone = f"+1650{next(numbers):07d}"
+    schedule = CallScheduleFactory(scheduled_time=now, repeat_config=DAILY, phone=phone)
     ActiveScheduleFactory(schedule=schedule)
     return claim_due(
         runner_id="runner_a", moment=timezone.now(), limit=1, lease=timedelta(seconds=60)

@@ -158,7 +158,9 @@ def test_the_attempts_id_finds_a_call_whose_sid_is_not_known_yet(log):
 
 
 def test_a_webhook_settles_a_call_of_which_nothing_was_known(log):
-    CallLog.objects.update(call_id="", status="unknown", error_message="May have been placed.")
+    CallLog.objects.update(
+        call_id="", status="unknown", error_code="ambiguous", error_message="May have been placed."
+    )
 
     report("completed", query=f"attempt_id={log.pk}", CallDuration="5")
 

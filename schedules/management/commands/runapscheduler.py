@@ -47,6 +47,9 @@ class Command(BaseCommand):
 
 
 def _keep_connections() -> None:
-    """A runner's threads live long: each keeps its database connection between jobs."""
+    """A runner's threads live long: each keeps its database connection between jobs.
+
+    It is not tried before each of them: one that has broken is renewed where it fails."""
     for alias in connections:
         connections.settings[alias]["CONN_MAX_AGE"] = 300
+        connections.settings[alias]["CONN_HEALTH_CHECKS"] = False

@@ -1,0 +1,1 @@
+"""Comparisons of Polaris with its peers: bench/README.md says what each measures."""
