@@ -45,7 +45,7 @@ def open_the_gate(error: CallNotAccepted | None = None) -> None:
     if error is not None and error.trouble not in _OF_THIS_CALL:
         return
     try:
-        if gate.current().closed_since and gate.reopen():
+        if gate.was_closed() and gate.reopen():
             logger.warning("the carrier takes calls again: dialling goes on")
     except DatabaseError as failure:
         logger.warning("the gate could not be looked at: %s", in_one_line(failure))
