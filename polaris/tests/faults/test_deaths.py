@@ -124,9 +124,7 @@ def test_who_dies_during_the_post_leaves_it_to_webhooks_or_a_look_up(engine: Eng
     """Killed while the carrier holds its answer back, with webhooks unheard."""
     runner = engine.start_runner(**HOLDS_LONG, TWILIO_READ_TIMEOUT="60")
     schedule = arranged("17")
-    wait_until(
-        engine.carrier.accepted, what="the carrier has the call", patience=PATIENCE
-    )
+    wait_until(engine.carrier.accepted, what="the carrier has the call", patience=PATIENCE)
 
     kill(runner)
 
