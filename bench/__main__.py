@@ -3,10 +3,12 @@
 import argparse
 import json
 import shutil
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import redis
 
 from bench.conditions import conditions
@@ -23,32 +25,38 @@ from bench.trial import Bench
 
 def main() -> int:
     """Measure what was asked for and write it down."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: told to stop"))
     options = _read_options()
-    _require_empty(options.redis)
-    PolarisRunners.set_up(runners=options.runners, workers=options.workers)
-    results = _fresh_folder(options.results)
-    logs = HOME / "var" / "bench" / "logs"
-    shutil.rmtree(logs, ignore_errors=True)
-    processes, server = Processes(logs), Server(options.database)
     try:
-        with carrier(processes) as judge:
-            bench = Bench(
-                processes=processes,
-                server=server,
-                redis_url=options.redis,
-                judge=judge,
-                results=results,
-                contenders=[CONTENDERS[name] for name in options.only],
-                calls=options.calls,
-                rounds=options.rounds,
-            )
-            _measure(bench, options)
-    except Failed as failure:
+        server = Server(options.database)
+        try:
+            _run(options, server)
+        finally:
+            server.drop_all()
+    except (Failed, psycopg.OperationalError, redis.RedisError) as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 1
-    finally:
-        server.drop_all()
     return 0
+
+
+def _run(options: argparse.Namespace, server: Server) -> None:
+    _require_empty(options.redis)
+    PolarisRunners.set_up(runners=options.runners, workers=options.workers)
+    logs = HOME / "var" / "bench" / "logs"
+    shutil.rmtree(logs, ignore_errors=True)
+    processes = Processes(logs)
+    with carrier(processes) as judge:
+        bench = Bench(
+            processes=processes,
+            server=server,
+            redis_url=options.redis,
+            judge=judge,
+            results=_fresh_folder(options.results),
+            contenders=[CONTENDERS[name] for name in options.only],
+            calls=options.calls,
+            rounds=options.rounds,
+        )
+        _measure(bench, options)
 
 
 def _measure(bench: Bench, options: argparse.Namespace) -> None:
@@ -97,7 +105,7 @@ def _shown(options: argparse.Namespace) -> dict[str, object]:
 def _require_empty(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as broker:
         if broker.dbsize():
-            sys.exit(f"bench: {redis_url} is not empty; name another database with --redis")
+            raise Failed(f"{redis_url} is not empty; name another database with --redis")
 
 
 def _fresh_folder(results: Path) -> Path:

@@ -1,11 +1,14 @@
 """Scratch databases of a run, on a PostgreSQL server that somebody else runs."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+
+from bench.processes import Failed
+
+_RUN = 20_100_401  # names the lock of a run
 
 
 class Server:
@@ -14,21 +17,23 @@ class Server:
     def __init__(self, url: str) -> None:
         self.url = url
         self._made: list[str] = []
+        self._connection = psycopg.connect(url, autocommit=True)
+        # Two runs at once would measure each other, and empty each other's broker.
+        (alone,) = self._connection.execute("SELECT pg_try_advisory_lock(%s)", [_RUN]).fetchone()
+        if not alone:
+            raise Failed("another run is under way on this PostgreSQL server")
 
-    def create(self, name: str, *, like: str = "") -> str:
-        """A fresh database, a copy of the database at `like` where that is given; its address."""
+    def create(self, name: str) -> str:
+        """A fresh database; its address."""
         database = f"polaris_bench_{os.getpid()}_{name}"
-        template = f' TEMPLATE "{_name(like)}"' if like else ""
-        with self._maintenance() as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
-            connection.execute(f'CREATE DATABASE "{database}"{template}')
+        self._connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        self._connection.execute(f'CREATE DATABASE "{database}"')
         self._made.append(database)
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
 
     def drop(self, url: str) -> None:
         """Away with a database of ours."""
-        with self._maintenance() as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{_name(url)}" WITH (FORCE)')
+        self._connection.execute(f'DROP DATABASE IF EXISTS "{_name(url)}" WITH (FORCE)')
         self._made.remove(_name(url))
 
     def drop_all(self) -> None:
@@ -46,13 +51,7 @@ class Server:
             "shared_buffers",
             "full_page_writes",
         )
-        with self._maintenance() as connection:
-            return {name: connection.execute(f"SHOW {name}").fetchone()[0] for name in names}
-
-    @contextmanager
-    def _maintenance(self) -> Iterator[psycopg.Connection]:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            yield connection
+        return {name: self._connection.execute(f"SHOW {name}").fetchone()[0] for name in names}
 
 
 def ask(url: str, query: str) -> int:

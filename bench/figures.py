@@ -21,7 +21,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 def percentile(values: Sequence[float], per_cent: float) -> float:
     """The nearest-rank percentile."""
-    ordered = sorted(values)
+    ordered = sorted(values) or [math.inf]
     return ordered[max(0, math.ceil(per_cent / 100 * len(ordered)) - 1)]
 
 

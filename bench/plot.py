@@ -38,7 +38,20 @@ def _drain(axes: Axes, found: dict[str, Any]) -> None:
     colours = [_colour(name, one) for name, one in each]
     axes.barh(names, medians, xerr=[below, above], color=colours, capsize=3)
     axes.set_title(f"{found['calls']} calls due at once")
-    axes.set_xlabel("calls a second until the last arrival (median, range)")
+    axes.set_xlabel("calls a second, median and range")
+
+
+def _lateness(axes: Axes, found: dict[str, Any]) -> None:
+    each = sorted(found["contenders"].items(), key=lambda item: -item[1]["p99"]["median"])
+    for place, (name, one) in enumerate(each):
+        p50, p99 = one["p50"]["median"], one["p99"]["median"]
+        axes.plot([p50, p99], [place, place], color=_colour(name, one), linewidth=3)
+        axes.plot(p50, place, "o", color=_colour(name, one))
+        axes.plot(p99, place, "|", color=_colour(name, one), markersize=14, markeredgewidth=3)
+    axes.set_yticks(range(len(each)), [one["title"] for _, one in each])
+    axes.set_xscale("log")
+    axes.set_title(f"{found['calls']} calls, {found['per_second']} a second")
+    axes.set_xlabel("ms late, p50 (dot) to p99 (bar), medians")
 
 
 def _colour(name: str, one: dict[str, Any]) -> str:
@@ -47,4 +60,7 @@ def _colour(name: str, one: dict[str, Any]) -> str:
     return _PEER if one["is_peer"] else _LIMIT
 
 
-_PANELS: dict[str, Callable[[Axes, dict[str, Any]], None]] = {"drain": _drain}
+_PANELS: dict[str, Callable[[Axes, dict[str, Any]], None]] = {
+    "drain": _drain,
+    "lateness": _lateness,
+}

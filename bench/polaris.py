@@ -25,7 +25,7 @@ class Polaris:
         **environment: str,
     ) -> None:
         self._processes = processes
-        self._database_url = database_url
+        self.database_url = database_url
         self.web_port = _free_port()
         self.webhook_url = f"http://127.0.0.1:{self.web_port}/webhook/call-status"
         self.children: list[Child] = []

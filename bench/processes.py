@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -74,9 +74,8 @@ class Child:
         self.process.stdin.flush()
 
     def resident(self) -> int:
-        """Bytes of memory that it holds."""
-        pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        """Bytes of memory that it holds, with the processes that it has started."""
+        return sum(_resident(pid) for pid in _family(self.pid))
 
 
 class Processes:
@@ -114,6 +113,20 @@ def end(children: Iterable[Child], *, with_signal: int = signal.SIGTERM) -> None
         child.process.wait()
         with suppress(OSError):
             child.process.stdin.close()
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from _family(int(child))
+
+
+def _resident(pid: int) -> int:
+    with suppress(OSError):  # it has just ended
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def _end_with_parent() -> None:

@@ -52,6 +52,99 @@ def _drain(found: dict[str, Any]) -> str:
     return f"## drain: {found['calls']} calls due at once\n\n{_table(heads, rows)}"
 
 
+def _lateness(found: dict[str, Any]) -> str:
+    rows = [
+        [
+            each["title"],
+            *(_spread(each[name], "{:.1f}") for name in ("p50", "p99", "max")),
+            _spread(each["p99_to_best_peer"], "{:.2f}"),
+            *_counts(each),
+            each["settings"],
+        ]
+        for each in _best_first(found["contenders"].values(), lambda each: each["p99"]["median"])
+    ]
+    heads = [
+        "contender", "p50, ms", "p99, ms", "max, ms", "p99 of the best peer's", "lost", "twice",
+        "rows missing", "set up as",
+    ]  # fmt: skip
+    title = f"## lateness: {found['calls']} calls, {found['per_second']} a second"
+    return f"{title}\n\n{_table(heads, rows)}"
+
+
+def _waiting(found: dict[str, Any]) -> str:
+    few, many = found["waiting"]
+    rows = [
+        [f"{few:,} waiting", *_of_waiting(found["few"])],
+        [f"{many:,} waiting", *_of_waiting(found["many"])],
+        [
+            "many to few",
+            *(_spread(found["many_to_few"][name], "{:.2f}") for name in ("rate", "p50", "p99")),
+            *[""] * 5,
+        ],
+    ]
+    heads = [
+        "Polaris with", "drain, calls/s", "lateness p50, ms", "p99, ms",
+        "memory of all runners, first third, MiB", "last third", "last to first", "lost", "twice",
+    ]  # fmt: skip
+    return f"## waiting: does it matter how many schedules wait?\n\n{_table(heads, rows)}"
+
+
+def _of_waiting(found: dict[str, Spread]) -> list[str]:
+    forms = {
+        "rate": "{:.0f}", "p50": "{:.1f}", "p99": "{:.1f}", "memory_first": "{:.1f}",
+        "memory_last": "{:.1f}", "memory_growth": "{:.3f}", "lost": "{:.0f}", "twice": "{:.0f}",
+    }  # fmt: skip
+    return [_spread(found[name], form) for name, form in forms.items()]
+
+
+def _web(found: dict[str, Any]) -> str:
+    rows = [
+        [title, when, f"{times['p50']:.1f}", f"{times['p99']:.1f}", f"{times['requests']}"]
+        for name, title in {"polaris": "`POST /schedule/`", "barest": "barest view"}.items()
+        for when, times in found["times"][name].items()
+    ]
+    table = _table(["view", "while the runners", "p50, ms", "p99, ms", "requests"], rows)
+    return "\n".join(
+        [
+            f"## web: one row by HTTP, idle and during a burst of {found['burst_of']} calls",
+            "",
+            table.replace("| burst |", "| drain the burst |"),
+            "",
+            f"- Idle, `POST /schedule/` to the barest view: p50 **{found['p50_to_barest']:.2f}**, "
+            f"p99 {found['p99_to_barest']:.2f}",
+            f"- p99 during the burst to idle: `POST /schedule/` "
+            f"**{found['p99_burst_to_idle']:.2f}**, barest view "
+            f"{found['barest_p99_burst_to_idle']:.2f}",
+        ]
+    )
+
+
+def _webhooks(found: dict[str, Any]) -> str:
+    rows = [
+        [name, _spread(one["rate"], "{:.0f}"), str(one["not_204"]), str(one["not_completed"])]
+        for name, one in found["databases"].items()
+    ]
+    title = (
+        f"## webhooks: {found['webhooks']} signed callbacks by {found['clients']} clients at one "
+        "web process"
+    )
+    heads = ["database", "webhooks/s", "not answered 204", "calls not completed by them"]
+    return f"{title}\n\n{_table(heads, rows)}"
+
+
+def _stats(found: dict[str, Any]) -> str:
+    rows = [
+        [
+            title,
+            f"{one['calls_counted']:,}",
+            *(f"{one[name]:.3f}" for name in ("cold", "warm_p50", "warm_max")),
+        ]
+        for title, one in found["askers"].items()
+    ]
+    heads = ["asked by", "calls counted", "cold, s", "warm p50, s", "warm max, s"]
+    return f"## stats: {found['logs']:,} logs on PostgreSQL\n\n{_table(heads, rows)}"
+
+
 def _counts(each: dict[str, Any]) -> list[str]:
     missing = each["rows_missing"]
     return [str(each["lost"]), str(each["twice"]), "" if missing is None else str(missing)]
@@ -74,4 +167,11 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-_TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"drain": _drain}
+_TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "drain": _drain,
+    "lateness": _lateness,
+    "waiting": _waiting,
+    "web": _web,
+    "webhooks": _webhooks,
+    "stats": _stats,
+}

@@ -1,5 +1,6 @@
 """One contender, one set of calls: hands them over ahead of their time and sees what arrives."""
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,6 +42,7 @@ class Trial:
     due: float
     calls: list[Call]
     verdict: Verdict
+    load_average: float  # of the last minute, before the calls were handed over
     rows_missing: int | None  # None for a contender that writes none
     written_after: float | None  # seconds from the first due time until the last row was written
 
@@ -85,7 +87,6 @@ class TookTooLong(Failed):
 
 def _run_once(bench: Bench, contender: type[Contender], offsets: list[float], lead: int) -> Trial:
     database = bench.server.create(contender.name)
-    _empty(bench.redis_url)
     bench.judge.reset()
     place = Place(bench.processes, bench.judge.url, database, bench.redis_url)
     taking_part = contender(place)
@@ -98,10 +99,10 @@ def _run_once(bench: Bench, contender: type[Contender], offsets: list[float], le
             trial = replace(trial, rows_missing=missing, written_after=time.time() - trial.due)
     finally:
         taking_part.stop()
+        _empty(bench.redis_url)
     # Once more after it has ended: a second call may come late.
     trial = replace(trial, verdict=bench.judge.verdict(trial.calls))
     bench.server.drop(database)
-    _empty(bench.redis_url)
     return trial
 
 
@@ -112,12 +113,15 @@ def make_calls(
     time.sleep(_IDLE_SECONDS)
     due = float(int(time.time()) + lead)
     warm_up = [(warm_up_number(i), due - _WARM_UP_SECONDS) for i in range(_WARM_UP_CALLS)]
+    load_average = os.getloadavg()[0]
     calls = [(number(i), due + offset) for i, offset in enumerate(offsets)]
     schedule(warm_up + calls)
     if time.time() > due - _WARM_UP_SECONDS - 0.5:
         raise TookTooLong
     judge.wait_for(warm_up + calls)
-    return Trial(due, calls, judge.verdict(calls), rows_missing=None, written_after=None)
+    return Trial(
+        due, calls, judge.verdict(calls), load_average, rows_missing=None, written_after=None
+    )
 
 
 def rows_missing(database: str, query: str, expected: int) -> int:

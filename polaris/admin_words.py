@@ -11,8 +11,13 @@ def moment_in_words(moment: datetime, zone: tzinfo) -> str:
         local = moment.astimezone(zone)
     except OverflowError:  # the calendar ends before this zone's clock gets there
         local = moment.astimezone(UTC)
-    clock = local.strftime("%H:%M:%S" if local.second else "%H:%M")
-    return f"{local:%a} {local.day} {local:%b} {local.year}, {clock} {local.tzinfo}"
+    return f"{wall_in_words(local)} {local.tzinfo}"
+
+
+def wall_in_words(wall: datetime) -> str:
+    """What a wall clock shows: `Tue 24 Nov 2026, 09:00`."""
+    clock = wall.strftime("%H:%M:%S" if wall.second else "%H:%M")
+    return f"{wall:%a} {wall.day} {wall:%b} {wall.year}, {clock}"
 
 
 def clock_in_words(moment: datetime, zone: tzinfo) -> str:

@@ -3,13 +3,17 @@
 import os
 import sys
 
-from django.core.asgi import get_asgi_application
+import django
+from django.conf import settings
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "polaris.settings")
 try:
-    application = get_asgi_application()
+    django.setup(set_prefix=False)
+    from polaris.web_workers import WebWorkers  # needs the settings
+
+    application = WebWorkers(settings.WEB_WORKERS)
 except ImproperlyConfigured as error:
     sys.exit(f"polaris: {error}")
 for problem in run_checks():

@@ -2,24 +2,30 @@
 
 import json
 import logging
+import sys
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
+from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from polaris import errors
+from polaris.database import is_out_of_reach
 from polaris.errors import ErrorCode, PolarisError, error_body
+from polaris.outage import RETRY_AFTER, outage
 
 logger = logging.getLogger(__name__)
 
 _INCOMPLETE = {"required", "null", "blank", "empty"}
 _UTF_8 = {"utf-8", "utf8", "us-ascii", "ascii"}
 _LONGEST_TEXT = 500
+_WITHOUT_DATABASE = ("/static/", "/api/")
 _BY_FIELD = {
     "phone": errors.INVALID_PHONE,
     "scheduled_time": errors.INVALID_TIME,
@@ -48,6 +54,8 @@ def answer_for(exc: Exception, context: dict[str, Any]) -> Response | None:
         return _answer(exc.error, exc.field, exc.issue)
     if isinstance(exc, exceptions.ValidationError):
         return _invalid(exc)
+    if is_out_of_reach(exc):
+        return _away(exc)
     if isinstance(exc, DatabaseError):
         logger.exception("the database failed")
         return _answer(errors.DATABASE_FAILURE, "", errors.DATABASE_FAILURE.meaning)
@@ -71,7 +79,16 @@ class ErrorFormatMiddleware(MiddlewareMixin):
         if "HTTP_TRANSFER_ENCODING" in request.META:
             issue = "A body must be sent whole, with its Content-Length."
             return _refuse(errors.BAD_REQUEST, "Transfer-Encoding", issue)
+        if not request.path.startswith(_WITHOUT_DATABASE) and outage.blocks():
+            return _unavailable(request)
         return None
+
+    def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
+        """For views that are not DRF's, the admin's above all."""
+        if not is_out_of_reach(exc):
+            return None
+        outage.note(exc)
+        return _unavailable(request)
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
@@ -88,6 +105,32 @@ class ErrorFormatMiddleware(MiddlewareMixin):
             if header in response.headers:
                 rewritten[header] = response.headers[header]
         return rewritten
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: what middleware raises gets here."""
+    error = sys.exc_info()[1]
+    if error is None or not is_out_of_reach(error):
+        return defaults.server_error(request)
+    outage.note(error)
+    return _unavailable(request)
+
+
+def _away(error: Exception) -> Response:
+    outage.note(error)
+    answer = _answer(errors.DATABASE_AWAY, "", errors.DATABASE_AWAY.meaning)
+    answer["Retry-After"] = str(RETRY_AFTER)
+    return answer
+
+
+def _unavailable(request: HttpRequest) -> HttpResponse:
+    """A page for who uses the admin, the error format for everybody else."""
+    if request.path.startswith("/admin"):
+        answer = render(request, "unavailable.html", status=errors.DATABASE_AWAY.status)
+    else:
+        answer = _refuse(errors.DATABASE_AWAY, "", errors.DATABASE_AWAY.meaning)
+    answer["Retry-After"] = str(RETRY_AFTER)
+    return answer
 
 
 def _answer(error: ErrorCode, field: str, issue: str, message: str = "") -> Response:

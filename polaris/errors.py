@@ -58,8 +58,11 @@ BODY_TOO_LARGE = _code("REQUEST_006", 413, "The body is larger than this server 
 INVALID_QUERY = _code("REQUEST_007", 400, "A query parameter is unknown or its value is invalid.")
 BAD_REQUEST = _code("REQUEST_008", 400, "The request cannot be taken as it is.")
 
-DATABASE_FAILURE = _code("SYSTEM_001", 500, "The database did not do its part; try again later.")
+DATABASE_FAILURE = _code("SYSTEM_001", 500, "The database did not do its part.")
 UNEXPECTED_FAILURE = _code("SYSTEM_002", 500, "Something failed on our side.")
+DATABASE_AWAY = _code(
+    "SYSTEM_003", 503, "The database is away or busy; Retry-After says when to try again."
+)
 
 CATALOGUE: dict[str, ErrorCode] = dict(_CATALOGUE)
 

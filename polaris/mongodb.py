@@ -45,12 +45,19 @@ def database(url: str, name: str, *, database_url: str) -> dict[str, Any]:
         "MONGODB_URL is set, but django-mongodb-backend is not installed: "
         "pip install -r requirements-optional.txt",
     )
-    return {"ENGINE": ENGINE, "HOST": url, "NAME": name}
+    return {"ENGINE": ENGINE, "HOST": url, "NAME": name, "OPTIONS": _patience(url)}
 
 
 def installed_apps(apps: Iterable[str]) -> list[str]:
     """`apps`, those with counted keys in their MongoDB dress, and the back end itself."""
     return [*(_CONFIGS.get(app, app) for app in apps), "polaris.mongodb_apps.BackendConfig"]
+
+
+def _patience(url: str) -> dict[str, int]:
+    """Nobody waits half a minute, the driver's default, for a server that has gone."""
+    given = url.lower()
+    limits = {"serverSelectionTimeoutMS": 3000, "connectTimeoutMS": 3000}
+    return {name: limit for name, limit in limits.items() if name.lower() not in given}
 
 
 def _is_mongodb_url(url: str) -> bool:

@@ -75,6 +75,8 @@ def tell_of_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 def _statuses(path: str, method: str, operation: dict[str, Any]) -> set[int]:
     statuses = {406, 500}
+    if not path.startswith("/api"):
+        statuses.add(503)
     if path.startswith("/schedule"):
         statuses |= {401, 403}
     if operation.get("parameters") and method == "get":

@@ -95,12 +95,7 @@ class StrictFilterBackend(filters.DjangoFilterBackend):
             known |= self.paging
         if orderable:
             known.add("ordering")
-        for name, values in request.query_params.lists():
-            if name not in known:
-                names = ", ".join(sorted(known)) or "none"
-                raise InvalidQuery(f"Unknown; the parameters here are: {names}.", field=name)
-            if len(values) > 1:
-                raise InvalidQuery("Given more than once.", field=name)
+        refuse_unknown(request, known)
 
     def _order(
         self, request: Request, queryset: QuerySet[Model], orderable: Collection[str]
@@ -124,11 +119,11 @@ class StrictPagination(LimitOffsetPagination):
 
     def get_limit(self, request: Request) -> int:
         """How many rows at most."""
-        return self._number(request, "limit", 1, self.max_limit, self.default_limit)
+        return read_number(request, "limit", 1, self.max_limit, self.default_limit)
 
     def get_offset(self, request: Request) -> int:
         """How many rows to pass over."""
-        return self._number(request, "offset", 0, _LARGEST_OFFSET, 0)
+        return read_number(request, "offset", 0, _LARGEST_OFFSET, 0)
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         """For the OpenAPI document, with the bounds."""
@@ -141,13 +136,25 @@ class StrictPagination(LimitOffsetPagination):
             parameter["schema"] |= bounds[parameter["name"]]
         return list(parameters)
 
-    def _number(self, request: Request, name: str, least: int, most: int, default: int) -> int:
-        raw = request.query_params.get(name)
-        if raw is None:
-            return default
-        if not (raw.isascii() and raw.isdigit() and len(raw) < 20 and least <= int(raw) <= most):
-            raise InvalidQuery(f"Must be a whole number from {least} to {most}.", field=name)
-        return int(raw)
+
+def refuse_unknown(request: Request, known: Collection[str]) -> None:
+    """A parameter that is not known, or comes twice. Raises InvalidQuery."""
+    for name, values in request.query_params.lists():
+        if name not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise InvalidQuery(f"Unknown; the parameters here are: {names}.", field=name)
+        if len(values) > 1:
+            raise InvalidQuery("Given more than once.", field=name)
+
+
+def read_number(request: Request, name: str, least: int, most: int, default: int) -> int:
+    """A whole number within its bounds. Raises InvalidQuery."""
+    raw = request.query_params.get(name)
+    if raw is None:
+        return default
+    if not (raw.isascii() and raw.isdigit() and len(raw) < 20 and least <= int(raw) <= most):
+        raise InvalidQuery(f"Must be a whole number from {least} to {most}.", field=name)
+    return int(raw)
 
 
 def _refuse_backward_spans(filterset: filters.FilterSet) -> None:

@@ -38,6 +38,15 @@ class StrictSerializer(serializers.Serializer[Any]):
                 raise serializers.ValidationError(refused, code="unknown")
         return super().to_internal_value(data)
 
+    def read(self, data: Any) -> dict[str, Any]:
+        """What `data` says. Raises ValidationError.
+
+        As `is_valid` does, but for a serializer that is kept: it holds nothing of what it reads, so
+        any number of threads may read with one, and its fields are not copied for each request."""
+        if data is None:
+            raise serializers.ValidationError({"non_field_errors": ["No data provided"]}, "null")
+        return dict(self.run_validation(data))
+
 
 class BoundedJSONParser(JSONParser):
     """Reads JSON of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes."""

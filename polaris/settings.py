@@ -21,6 +21,7 @@ require(DEBUG or len(SECRET_KEY) >= 32, "SECRET_KEY is shorter than 32 character
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", {"DEBUG", "INFO", "WARNING", "ERROR"})
+WEB_WORKERS = env.whole("WEB_WORKERS", 8, at_least=1, at_most=200)
 
 ROOT_URLCONF = "polaris.urls"
 ASGI_APPLICATION = "polaris.asgi.application"
@@ -119,6 +120,14 @@ elif DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     make_folder("DATABASE_URL", Path(DATABASES["default"]["NAME"]))
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # Nobody waits for a host that has gone: seconds, and milliseconds for what was sent to it.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 3,
+        "tcp_user_timeout": 10_000,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+    } | DATABASES["default"].get("OPTIONS", {})
 
 # -- time and language ---------------------------------------------------------------------------
 SCHEDULER_TIMEZONE = env.zone("SCHEDULER_TIMEZONE", "UTC")
@@ -236,6 +245,7 @@ SPECTACULAR_SETTINGS = {
         "ArmedStatus": "schedules.models.ActiveSchedule.Status",
         "CallStatus": "tracking.models.CallLog.Status",
         "CallType": "schedules.models.CallType",
+        "ScheduledCallType": ["outbound"],
     },
 }
 

@@ -11,6 +11,8 @@ from polaris.tokens import RefreshView, TokenView
 # Its page is HTML, in which DRF could not answer OPTIONS.
 _DOCS = SpectacularSwaggerSplitView.as_view(url_name="openapi", metadata_class=None)
 
+handler500 = "polaris.error_format.server_error"
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("admin", RedirectView.as_view(url="/admin/")),

@@ -7,9 +7,17 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import BaseExpression
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
+from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -42,7 +50,9 @@ from schedules import (
 )
 from schedules.admin_form import REPETITION, ScheduleForm
 from schedules.admin_operations import CALL_NOW, CANCEL, DELETE, PAUSE, RESUME
-from schedules.admin_words import moment_of, repetition_in_words
+from schedules.admin_policies import RETRIES, WINDOW
+from schedules.admin_preview import preview_of_form
+from schedules.admin_words import moment_of, repetition_in_words, retries_in_words, window_in_words
 from schedules.models import ActiveSchedule, CallSchedule, Runner
 from schedules.states import COLOURS, DELETABLE, EDITABLE, ScheduleStatus
 
@@ -86,6 +96,7 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
     Rooms above add what they know of a schedule with `add_column` and `add_section`."""
 
     form = ScheduleForm
+    change_form_after_template = "admin/schedules/preview_panel.html"
     operations = (PAUSE, RESUME, CANCEL, CALL_NOW, DELETE)
     actions = [list_action(operation) for operation in operations]
     actions_detail = ["pause", "resume", "call_now", "cancel"]
@@ -104,12 +115,18 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
     search_help_text = "An id, a phone number or a part of it, or words of the description"
     columns: ClassVar[tuple[Column, ...]] = ()
     conditional_fields = {
-        "every": "repeats",
+        "every": "repeats && repeats != 'cron' && repeats != 'rrule'",
+        "cron": "repeats == 'cron'",
+        "rrule": "repeats == 'rrule'",
         "weekdays": "repeats == 'weekly'",
         "month_end": "repeats == 'monthly' || repeats == 'yearly'",
-        "ends_on": "repeats",
-        "count": "repeats",
+        "ends_on": "repeats && repeats != 'rrule'",
+        "count": "repeats && repeats != 'rrule'",
         "gap": "repeats && repeats != 'hourly'",
+        "skip_holidays": "repeats",
+        "exdates": "repeats",
+        "window_days": "window_start || window_end",
+        "window_zone": "window_start || window_end",
     }
 
     @classmethod
@@ -186,6 +203,18 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
     def first_call(self, schedule: CallSchedule) -> str:
         return moment_of(schedule, schedule.scheduled_time)
 
+    @display(description="Calling hours")
+    def calling_hours(self, schedule: CallSchedule) -> str:
+        return window_in_words(schedule.calling_window)
+
+    @display(description="Retries")
+    def retries(self, schedule: CallSchedule) -> str:
+        return retries_in_words(schedule.retry_policy)
+
+    @display(description="Due while the last call goes on")
+    def overlap_in_words(self, schedule: CallSchedule) -> str:
+        return schedule.get_overlap_display()
+
     @display(description="Changed")
     def changed(self, schedule: CallSchedule) -> str:
         return moment_in_words(schedule.last_updated, scheduler_zone())
@@ -223,6 +252,30 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
         )
         obj.pk = created.pk
         obj.refresh_from_db()
+
+    def get_urls(self) -> list[Any]:
+        guarded, name = self.admin_site.admin_view, "schedules_callschedule_preview"
+        return [
+            path("add/preview/", guarded(self.preview_view), name=name),
+            path("<path:object_id>/preview/", guarded(self.preview_view), name=f"{name}_change"),
+            *super().get_urls(),
+        ]
+
+    def preview_view(self, request: HttpRequest, object_id: str | None = None) -> HttpResponse:
+        """When the posted form would call."""
+        schedule = self.get_object(request, unquote(object_id)) if object_id else None
+        if object_id and schedule is None:
+            raise Http404
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if schedule is None:
+            permitted = self.has_add_permission(request)
+        else:
+            permitted = self.has_change_permission(request, schedule)
+        if not permitted:
+            raise PermissionDenied
+        form = self.get_form(request, schedule, change=schedule is not None)
+        return preview_of_form(request, form(request.POST, instance=schedule))
 
     # -- deleting --------------------------------------------------------------------------------
     def delete_view(
@@ -270,7 +323,8 @@ def _shown(request: HttpRequest) -> list[Any]:
     who = [phone, "description", "notes", "user_profile_id", "agent_instance_id"]
     return [
         ("Whom to call", {"fields": who}),
-        ("When", {"fields": ["first_call", "repetition"]}),
+        ("When", {"fields": ["first_call", "repetition", "calling_hours"]}),
+        ("Afterwards", {"fields": ["retries", "overlap_in_words"]}),
     ]
 
 
@@ -282,6 +336,8 @@ _FORM: list[Any] = [
     ),
     ("When", {"fields": ["scheduled_time", "timezone"]}),
     ("Repetition", {"fields": [*REPETITION, "read_revision"]}),
+    ("Calling hours", {"fields": [WINDOW[:2], *WINDOW[2:]]}),
+    ("Retries and overlap", {"fields": [*RETRIES, "overlap"]}),
 ]
 _RECORD: Any = (
     "Record",

@@ -4,6 +4,7 @@ The form asks `make_plan` whether the schedule can be kept; it writes nothing, a
 instance as the database holds it.
 """
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,9 +20,13 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
     UnfoldAdminSingleDateWidget,
     UnfoldAdminSplitDateTimeWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
 )
 
 from polaris.errors import PolarisError
+from schedules.admin_policies import FIELD_OF, PoliciesForm, policies_of, shown_policies
+from schedules.crontab import parse_crontab
 from schedules.localtime import Gap, zone_names
 from schedules.models import CallSchedule
 from schedules.planning import Plan, make_plan
@@ -29,22 +34,45 @@ from schedules.recurrence import Frequency, MonthEnd
 from schedules.repeat_config import MAX_COUNT, MAX_INTERVAL, WEEKDAYS
 
 TEXTS = ("description", "notes", "user_profile_id", "agent_instance_id")
-REPETITION = ("repeats", "every", "weekdays", "month_end", "ends_on", "count", "gap")
+BY_CRON, BY_RRULE = "cron", "rrule"
+REPETITION = (
+    "repeats",
+    "every",
+    "cron",
+    "rrule",
+    "weekdays",
+    "month_end",
+    "ends_on",
+    "count",
+    "gap",
+    "skip_holidays",
+    "exdates",
+)
 
 # A key of repeat_config, and the field of the form that asks for it.
 FIELD_OF_KEY = {
     "frequency": "repeats",
     "interval": "every",
+    "cron": "cron",
+    "rrule": "rrule",
     "weekdays": "weekdays",
     "month_end": "month_end",
     "end_date": "ends_on",
     "count": "count",
     "gap": "gap",
+    "skip_holidays": "skip_holidays",
+    "exdates": "exdates",
 }
-_ONLY_WITH = {
+_ONLY_WITH: dict[str, Collection[str]] = {
+    "frequency": set(Frequency),
+    "interval": set(Frequency),
+    "cron": {BY_CRON},
+    "rrule": {BY_RRULE},
+    "end_date": {*Frequency, BY_CRON},
+    "count": {*Frequency, BY_CRON},
     "weekdays": {Frequency.WEEKLY},
     "month_end": {Frequency.MONTHLY, Frequency.YEARLY},
-    "gap": set(Frequency) - {Frequency.HOURLY},
+    "gap": {*Frequency, BY_CRON, BY_RRULE} - {Frequency.HOURLY},
 }
 _DEFAULTS = {"month_end": MonthEnd.LAST, "gap": Gap.FORWARD}
 _INPUT = {"class": " ".join(INPUT_CLASSES)}
@@ -82,7 +110,23 @@ class WallTimeField(forms.SplitDateTimeField):
         return datetime.combine(*data_list)
 
 
-class ScheduleForm(forms.ModelForm):
+class DatesField(forms.CharField):
+    """Dates and times as an operator lists them: one a line, or with commas."""
+
+    def clean(self, value: Any) -> list[str]:
+        """The texts; what they mean is read with the rest of the repetition."""
+        return super().clean(value).replace(",", " ").split()
+
+    def prepare_value(self, value: Any) -> Any:
+        """A list as lines."""
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Whether other dates are listed."""
+        return super().has_changed(self.prepare_value(initial), data)
+
+
+class ScheduleForm(PoliciesForm, forms.ModelForm):
     """A schedule as an operator thinks of it; `refusal` is an error that came with the writing."""
 
     refusal: PolarisError | None = None
@@ -99,7 +143,12 @@ class ScheduleForm(forms.ModelForm):
         widget=UnfoldAdminSelect2Widget,
     )
     repeats = forms.ChoiceField(
-        choices=[("", "never"), *((unit, unit) for unit in Frequency)],
+        choices=[
+            ("", "never"),
+            *((unit, unit) for unit in Frequency),
+            (BY_CRON, "by a crontab line"),
+            (BY_RRULE, "by a rule of RFC 5545"),
+        ],
         required=False,
         widget=UnfoldAdminSelectWidget,
     )
@@ -110,6 +159,20 @@ class ScheduleForm(forms.ModelForm):
         initial=1,
         required=False,
         widget=UnfoldAdminIntegerFieldWidget,
+    )
+    cron = forms.CharField(
+        label="Crontab line",
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Minute, hour, day of the month, month, weekday (0 and 7 are Sunday): "
+        "0 9 * * MON-FRI is 09:00 on weekdays.",
+    )
+    rrule = forms.CharField(
+        label="Rule",
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="FREQ=MONTHLY;BYDAY=-1FR is the last Friday of the month, at the time of the "
+        "first call. It ends by itself: COUNT=12 or UNTIL=20301231.",
     )
     weekdays = forms.MultipleChoiceField(
         label="On",
@@ -147,6 +210,21 @@ class ScheduleForm(forms.ModelForm):
         widget=UnfoldAdminSelectWidget,
     )
 
+    skip_holidays = forms.CharField(
+        label="Not on holidays of",
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="The code of a country or region, such as FI, US-CA or DE-BY; blank: also on "
+        "holidays.",
+    )
+    exdates = DatesField(
+        label="Not on",
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text="Days such as 2030-12-24, or times of single calls such as 2030-12-24T09:00, on "
+        "the clock of the time zone above; one a line.",
+    )
+
     # As it was read: what somebody else has changed since is not overwritten.
     read_revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -164,6 +242,9 @@ class ScheduleForm(forms.ModelForm):
             self.initial["read_revision"] = self.instance.revision
             self.initial.update(_wall_time(self.instance))
             self.initial.update(_repetition(self.instance.repeat_config))
+            self.initial.update(shown_policies(self.instance))
+        if line := self.initial.get("cron"):
+            self.fields["cron"].help_text = f"{parse_crontab(line).explain()}."
 
     @property
     def texts(self) -> dict[str, str]:
@@ -196,14 +277,17 @@ class ScheduleForm(forms.ModelForm):
         moved = {"scheduled_time", "timezone"}.intersection(self.changed_data)
         try:
             self.plan = make_plan(
-                phone=cleaned["phone"],
+                phone=cleaned["phone"] or None,  # which a preview alone may lack
                 # The form shows no fractions, and one of two equal wall times: keep the instant.
                 scheduled_time=kept if kept and not moved else cleaned["scheduled_time"],
                 timezone=cleaned["timezone"],
                 repeat_config=self._repeat_config(cleaned),
                 now=timezone.now(),
                 kept_time=kept,
+                kept_wall=(self.instance.timezone, self.instance.wall_time),
                 kept_rule=self._kept_rule,
+                kept_window=(self.instance.phone, self.instance.calling_window),
+                **policies_of(cleaned),
             )
         except PolarisError as error:
             self._tell(error)
@@ -211,15 +295,18 @@ class ScheduleForm(forms.ModelForm):
     def _repeat_config(self, cleaned: dict[str, Any]) -> dict[str, Any] | None:
         if self._is_change and not set(REPETITION).intersection(self.changed_data):
             return self.instance.repeat_config
-        frequency = cleaned["repeats"]
-        if not frequency:
+        kind = cleaned["repeats"]
+        if not kind:
             return None
         asked = {key: cleaned[field] for key, field in FIELD_OF_KEY.items()}
         return {"enabled": True} | {
             key: value
             for key, value in asked.items()
-            if value not in ("", None, [], _DEFAULTS.get(key))
-            and frequency in _ONLY_WITH.get(key, {frequency})
+            if key == kind
+            or (
+                value not in ("", None, [], _DEFAULTS.get(key))
+                and kind in _ONLY_WITH.get(key, {kind})
+            )
         }
 
     def _tell(self, error: PolarisError) -> None:
@@ -227,12 +314,13 @@ class ScheduleForm(forms.ModelForm):
         name = FIELD_OF_KEY.get(error.field.removeprefix("repeat_config."), error.field)
         if name == "repeat_config":
             name = "repeats"
+        name = FIELD_OF.get(name, name)
         self.add_error(name if name in self.fields else None, error.issue)
 
 
 def _wall_time(schedule: CallSchedule) -> dict[str, Any]:
     try:
-        wall = schedule.local(schedule.scheduled_time)
+        wall = schedule.local(schedule.anchor)
     except OverflowError:  # the calendar ends before that clock gets there
         wall = schedule.scheduled_time.astimezone(UTC).replace(tzinfo=None)
     return {"scheduled_time": wall.replace(microsecond=0), "timezone": schedule.timezone}
@@ -241,4 +329,8 @@ def _wall_time(schedule: CallSchedule) -> dict[str, Any]:
 def _repetition(config: dict[str, Any] | None) -> dict[str, Any]:
     if not config or not config.get("enabled"):
         return {}
-    return {field: config[key] for key, field in FIELD_OF_KEY.items() if key in config}
+    shown = {field: config[key] for key, field in FIELD_OF_KEY.items() if key in config}
+    for kind in (BY_CRON, BY_RRULE):
+        if kind in config:
+            shown["repeats"] = kind
+    return shown

@@ -14,13 +14,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from schedules.localtime import UnknownZone, load_zone, to_wall
-from schedules.repeat_config import WEEKDAY_NAMES, WEEKDAYS
+from schedules.repeat_config import WEEKDAYS
 
 SCHEDULE, NUMBER = "schedule", "number"
 
 # Beyond this nothing is looked for: a week, its neighbours, and a change of the clock in between.
 HORIZON = timedelta(days=15)
 
+_DAY_NAMES = {name[:letters]: name for name in WEEKDAYS for letters in (2, 3, len(name))}
 _DAY = timedelta(days=1)
 _STEP = timedelta(hours=1)  # no zone has ever changed its offset twice within an hour
 _CLOCK = re.compile(r"(\d\d):(\d\d)", re.ASCII)
@@ -216,7 +217,7 @@ def _read_days(key: str, value: object) -> list[str]:
 
 
 def _weekday(key: str, value: object) -> str:
-    name = WEEKDAY_NAMES.get(value.lower()) if isinstance(value, str) else None
+    name = _DAY_NAMES.get(value.lower()) if isinstance(value, str) else None
     if name is None:
         shown = (
             f"{value[:20]!r} is not" if isinstance(value, str) else "Holds something that is not"

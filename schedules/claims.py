@@ -41,14 +41,14 @@ def claim_due(*, runner_id: str, moment: datetime, limit: int, lease: timedelta)
     with atomic():
         admission = gate.admit(moment, limit)
         claims.extend(_choose(moment, admission.places))
-        if len(claims) < limit and admission.places < limit:
+        if admission.places < limit:
             claims.look_again = admission.look_again
-            claims.extend(_choose_overdue(moment, limit - len(claims), beside=claims))
+        claims.extend(_choose_overdue(moment, limit - len(claims)))
         if not claims:
             return claims
         for armed in claims:
-            in_time = is_in_time(armed, moment)
-            armed.begins_at = admission.take(armed.due_at) if in_time else moment
+            is_dialled = armed.due_at >= _too_late_since(moment)
+            armed.begins_at = admission.take(armed.due_at) if is_dialled else moment
         _lease(claims, ticket, runner_id, moment, lease)
         gate.note(admission)
     if is_mongodb():
@@ -62,11 +62,6 @@ def claim_due(*, runner_id: str, moment: datetime, limit: int, lease: timedelta)
         _release(ActiveSchedule.objects.filter(lease=ticket))
         raise
     return claims
-
-
-def is_in_time(armed: ActiveSchedule, moment: datetime) -> bool:
-    """Whether it is still dialled; a later one is only written down as missed."""
-    return armed.due_at >= moment - timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
 
 
 def give_back(*, runner_id: str) -> int:
@@ -84,15 +79,17 @@ def give_back(*, runner_id: str) -> int:
 
 def _choose(moment: datetime, limit: int) -> list[ActiveSchedule]:
     due = ActiveSchedule.objects.due(moment + LEAD, free_at=moment)
-    return _locked(due, limit)
+    return _locked(due.filter(due_at__gte=_too_late_since(moment)), limit)
 
 
-def _choose_overdue(
-    moment: datetime, limit: int, *, beside: list[ActiveSchedule]
-) -> list[ActiveSchedule]:
-    last = moment - timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
-    overdue = ActiveSchedule.objects.due(last, free_at=moment).filter(due_at__lt=last)
-    return _locked(overdue.exclude(pk__in=[armed.pk for armed in beside]), limit)
+def _choose_overdue(moment: datetime, limit: int) -> list[ActiveSchedule]:
+    last = _too_late_since(moment)
+    return _locked(ActiveSchedule.objects.due(moment).filter(due_at__lt=last), limit)
+
+
+def _too_late_since(moment: datetime) -> datetime:
+    """What was due before is not dialled any more; it is only written down as missed."""
+    return moment - timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
 
 
 def _locked(rows: QuerySet[ActiveSchedule], limit: int) -> list[ActiveSchedule]:

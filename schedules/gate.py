@@ -67,7 +67,7 @@ def note(admission: Admission) -> None:
     if admission.is_probe:
         waited = settings.DIALLING_PROBE_SECONDS * 2 ** min(gate.get().probes + 1, 10)
         wait = min(timedelta(seconds=waited), _LONGEST_WAIT)
-        gate.update(probe_at=timezone.now() + wait, probes=F("probes") + 1)
+        gate.update(probe_at=admission.next_slot + wait, probes=F("probes") + 1)
     elif admission.spacing:
         gate.update(next_slot=admission.next_slot)
 

@@ -38,6 +38,29 @@ def resolve(wall: datetime, zone: ZoneInfo, *, gap: Gap = Gap.FORWARD) -> dateti
     return instant
 
 
+def readings(wall: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """What a naive wall time may mean in UTC, by the clock before a change and by the one after.
+
+    Both are the same but around a change: the first is earlier where the time happens twice, and
+    later where it does not exist (it is then moved forward by the gap's length). Raises
+    OverflowError where one lies outside the years 1 to 9999."""
+    local = wall.replace(tzinfo=zone, fold=0)
+    return local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
+
+
+def is_skipped(wall: datetime, zone: ZoneInfo) -> bool:
+    """Whether the zone's clock never shows a naive wall time. Raises OverflowError as resolve."""
+    before, after = readings(wall, zone)
+    return before > after
+
+
+def stated_in(zone: ZoneInfo, wall_time: str, instant: datetime) -> datetime:
+    """An instant as an anchor of a rule, which keeps its wall time in the zone.
+
+    `wall_time` (naive, ISO 8601) is the one asked for where the clock skips it, else empty."""
+    return datetime.fromisoformat(wall_time).replace(tzinfo=zone) if wall_time else instant
+
+
 def to_wall(instant: datetime, zone: ZoneInfo) -> datetime:
     """What the zone's wall clock shows at an aware instant, as a naive datetime.
 

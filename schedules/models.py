@@ -12,7 +12,7 @@ from django.utils.timezone import now
 from polaris.errors import ScheduleNotFound
 from polaris.ids import ID_MAX_LENGTH, new_id
 from schedules.calling_window import CallingWindow, parse_calling_window
-from schedules.localtime import load_zone, to_wall
+from schedules.localtime import load_zone, stated_in, to_wall
 from schedules.number_zones import window_zones
 from schedules.recurrence import Rule
 from schedules.repeat_config import parse_repeat_config
@@ -138,7 +138,12 @@ class CallSchedule(models.Model):
     @property
     def rule(self) -> Rule | None:
         """The rule of repetition; None for a one-time call."""
-        return parse_repeat_config(self.repeat_config, anchor=self.scheduled_time, zone=self.zone)
+        return parse_repeat_config(self.repeat_config, anchor=self.anchor, zone=self.zone)
+
+    @property
+    def anchor(self) -> datetime:
+        """What the rule counts from: the scheduled time, as the wall time that was asked for."""
+        return stated_in(self.zone, self.wall_time, self.scheduled_time)
 
     @property
     def is_recurring(self) -> bool:
@@ -165,14 +170,7 @@ class CallSchedule(models.Model):
     def timetable(self) -> Timetable:
         """When it calls: its rule's occurrences, as far as its window lets."""
         window, zones = self.window, self.window_zones
-        return Timetable(self._anchor, self.zone, self.rule, window, zones)
-
-    @property
-    def _anchor(self) -> datetime:
-        """The first call; stated by its wall time where that day's clock skips it."""
-        if not self.wall_time:
-            return self.scheduled_time
-        return datetime.fromisoformat(self.wall_time).replace(tzinfo=self.zone)
+        return Timetable(self.anchor, self.zone, self.rule, window, zones)
 
     def local(self, moment: datetime) -> datetime:
         """`moment` on the schedule's wall clock, naive."""

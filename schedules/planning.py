@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from polaris.errors import (
     InvalidRepetition,
@@ -20,7 +21,14 @@ from schedules.calling_window import (
     normalise_calling_window,
     parse_calling_window,
 )
-from schedules.localtime import UnknownZone, load_zone, resolve, to_wall
+from schedules.localtime import (
+    UnknownZone,
+    is_skipped,
+    load_zone,
+    readings,
+    stated_in,
+    to_wall,
+)
 from schedules.number_zones import window_zones
 from schedules.phone import check_phone
 from schedules.repeat_config import (
@@ -36,7 +44,9 @@ _INSTANT = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What has been checked and may be written. `scheduled_time` and `first` are in UTC."""
+    """What has been checked and may be written. `scheduled_time` and `first` are in UTC.
+
+    `wall_time` is the local time asked for (naive, ISO 8601) where that day's clock skips it."""
 
     phone: str
     scheduled_time: datetime
@@ -44,9 +54,15 @@ class Plan:
     repeat_config: dict[str, Any] | None
     first: datetime
     timetable: Timetable
+    wall_time: str = ""
     calling_window: dict[str, Any] | None = None
     retry_policy: dict[str, Any] | None = None
     overlap: str = "skip"
+
+    @property
+    def anchor(self) -> datetime:
+        """What the rule counts from."""
+        return self.timetable.anchor
 
     @property
     def goes_by_number(self) -> bool:
@@ -65,6 +81,7 @@ def make_plan(
     retry_policy: Any = None,
     overlap: str = "skip",
     kept_time: datetime | None = None,
+    kept_wall: tuple[str, str] = ("", ""),
     kept_rule: tuple[str, dict[str, Any] | None] | None = None,
     kept_window: tuple[str, dict[str, Any] | None] = ("", None),
 ) -> Plan:
@@ -74,13 +91,17 @@ def make_plan(
     lie before `now` only where it is `kept_time`, the anchor that a recurring schedule already
     has. Where its zone and repeat_config (`kept_rule`) and its calling window with the number that
     it may go by (`kept_window`: phone, calling_window) are the kept ones too, nothing is armed by
-    the plan, and it does not matter whether an occurrence is left. Without a phone, which only a
-    preview may lack, the window must not go by the number. Raises InvalidPhone, InvalidTime,
-    InvalidRepetition, InvalidWindow or InvalidRetries, each with the field named."""
+    the plan, and it does not matter whether an occurrence is left. `kept_wall` is the zone and the
+    wall time that go with the kept time: who sends that instant again keeps both. Without a phone,
+    which only a preview may lack, the window must not go by the number. Raises InvalidPhone,
+    InvalidTime, InvalidRepetition, InvalidWindow or InvalidRetries, each with the field named."""
     checked_phone = check_phone(phone) if phone is not None else ""
     zone_name = _check_zone(timezone)
-    anchor = _read_anchor(scheduled_time, zone_name)
     zone = load_zone(zone_name)
+    instant, wall_time = _read_time(scheduled_time, zone)
+    if wall_time is None:
+        wall_time = kept_wall[1] if (instant, zone_name) == (kept_time, kept_wall[0]) else ""
+    anchor = stated_in(zone, wall_time, instant)
     try:
         rule = parse_repeat_config(repeat_config, anchor=anchor, zone=zone)
         config = normalise_repeat_config(repeat_config, anchor=anchor, zone=zone)
@@ -93,24 +114,26 @@ def make_plan(
     timetable = Timetable(anchor, zone, rule, window, zones)
     checked = Plan(
         checked_phone,
-        anchor,
+        instant,
         zone_name,
         config,
-        first=anchor,
+        first=instant,
         timetable=timetable,
+        wall_time=wall_time,
         calling_window=normalise_calling_window(calling_window),
         retry_policy=_read_retries(retry_policy),
         overlap=overlap,
     )
-    is_rule_kept = anchor == kept_time and (zone_name, config) == kept_rule
+    is_rule_kept = instant == kept_time and (zone_name, config) == kept_rule
     if is_rule_kept and _is_window_kept(checked, *kept_window):
         return checked
-    if anchor < now and not (rule and anchor == kept_time):
-        raise InvalidTime(f"{anchor:%Y-%m-%d %H:%M:%S} UTC is in the past.")
-    _refuse_a_window_that_never_opens(timetable, max(anchor, now))
-    first = timetable.next(max(anchor - _INSTANT, now - _INSTANT))
+    if instant < now and not (rule and instant == kept_time):
+        raise InvalidTime(f"{instant:%Y-%m-%d %H:%M:%S} UTC is in the past.")
+    _refuse_a_window_that_never_opens(timetable, max(instant, now))
+    after = max(instant - _INSTANT, now - _INSTANT)
+    first = timetable.next(after)
     if first is None:
-        raise _without_a_call(timetable, max(anchor - _INSTANT, now - _INSTANT))
+        raise _without_a_call(timetable, after)
     return replace(checked, first=first)
 
 
@@ -178,16 +201,19 @@ def _check_zone(name: str) -> str:
     return name
 
 
-def _read_anchor(raw: str | datetime, zone_name: str) -> datetime:
+def _read_time(raw: str | datetime, zone: ZoneInfo) -> tuple[datetime, str | None]:
+    """The instant in UTC, and the wall time asked for where the clock skips it.
+
+    The latter is None where an offset was given, which asks for no wall time."""
     try:
         moment = parse_moment(raw) if isinstance(raw, str) else whole_milliseconds(raw)
-        zone = load_zone(zone_name)
-        anchor = resolve(moment, zone) if moment.tzinfo is None else in_utc(moment)
-        if anchor is None:
-            raise ValueError("The time does not exist on that day's clock.")
-        to_wall(anchor, zone)
+        if moment.tzinfo is not None:
+            instant = in_utc(moment)
+            to_wall(instant, zone)
+            return instant, None
+        instant, _ = readings(moment, zone)
+        return instant, moment.isoformat() if is_skipped(moment, zone) else ""
     except OverflowError as error:
         raise InvalidTime("The time lies outside the calendar.") from error
     except ValueError as error:
         raise InvalidTime(str(error)) from error
-    return anchor

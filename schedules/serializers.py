@@ -8,18 +8,30 @@ from rest_framework import serializers
 
 from polaris.serializing import StrictSerializer, UtcField
 from schedules.models import ActiveSchedule, CallSchedule, CallType, Overlap
+from schedules.preview import MOST_OCCURRENCES, Line
+from schedules.recurrence import Mark
 from schedules.retry_policy import FEWEST_ATTEMPTS, LONGEST_DELAY, MOST_ATTEMPTS, OUTCOMES
 
 _REPEAT_CONFIG = {
     "type": "object",
     "nullable": True,
     "additionalProperties": False,
-    "description": "docs/time.md says what each key means.",
+    "description": "By one of frequency, cron and rrule. docs/time.md says what each key means.",
     "properties": {
         "enabled": {"type": "boolean"},
         "frequency": {
             "type": "string",
             "enum": ["hourly", "daily", "weekly", "monthly", "yearly"],
+        },
+        "cron": {
+            "type": "string",
+            "maxLength": 200,
+            "description": "minute, hour, day of the month, month, weekday (0 and 7 are Sunday)",
+        },
+        "rrule": {
+            "type": "string",
+            "maxLength": 500,
+            "description": "RFC 5545; scheduled_time is its DTSTART",
         },
         "interval": {"type": "integer", "minimum": 1, "maximum": 1000},
         "count": {"type": "integer", "minimum": 1, "maximum": 10000},
@@ -27,6 +39,17 @@ _REPEAT_CONFIG = {
         "end_date": {"type": "string", "description": "ISO 8601, inclusive"},
         "gap": {"type": "string", "enum": ["forward", "skip"]},
         "month_end": {"type": "string", "enum": ["last", "skip"]},
+        "exdates": {
+            "type": "array",
+            "items": {"type": "string"},
+            "minItems": 1,
+            "maxItems": 366,
+            "description": "ISO 8601: a local day without a call, or a call that is left out",
+        },
+        "skip_holidays": {
+            "type": "string",
+            "description": "ISO 3166-1 or 3166-2, such as FI or US-CA: no call on holidays there",
+        },
     },
 }
 
@@ -184,6 +207,43 @@ class ScheduleInput(StrictSerializer):
     calling_window = CallingWindowField(required=False, allow_null=True, default=None)
     retry_policy = RetryPolicyField(required=False, allow_null=True, default=None)
     overlap = _OverlapField()
+
+
+class PreviewInput(ScheduleInput):
+    """What a client would send to create a schedule, and how many calls it wants to see."""
+
+    phone = serializers.CharField(
+        max_length=64,
+        required=False,
+        help_text="Needed only where the calling window goes by the number's zone",
+    )
+    occurrences = serializers.IntegerField(
+        min_value=1, max_value=MOST_OCCURRENCES, default=10, help_text="How many calls to show"
+    )
+
+
+class PreviewLine(serializers.Serializer[Any]):
+    """A call to come, or one that is skipped."""
+
+    number = serializers.IntegerField(allow_null=True, help_text="Null where it is skipped")
+    at = UtcField(allow_null=True, help_text="Null where it is skipped")
+    local = serializers.SerializerMethodField(
+        help_text="ISO 8601 on the schedule's clock, without an offset where it is skipped"
+    )
+    mark = serializers.ChoiceField([mark.value for mark in Mark])
+    because = serializers.CharField(help_text="Why it has the mark, in words")
+
+    def get_local(self, line: Line) -> str:
+        """With the offset of that moment, unless there is no such moment."""
+        return line.local.isoformat()
+
+
+class PreviewAnswer(serializers.Serializer[Any]):
+    """The calls to come, in order, with those that are skipped among them."""
+
+    status = serializers.CharField(default="success")
+    timezone = serializers.CharField()
+    occurrences = PreviewLine(many=True)
 
 
 class ScheduleAnswer(serializers.Serializer[Any]):

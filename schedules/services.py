@@ -46,13 +46,14 @@ def create_schedule(
             status=ScheduleStatus.SCHEDULED,
             phone=plan.phone,
             scheduled_time=plan.scheduled_time,
+            wall_time=plan.wall_time,
             timezone=plan.timezone,
             repeat_config=plan.repeat_config,
             calling_window=plan.calling_window,
             retry_policy=plan.retry_policy,
             overlap=plan.overlap,
         )
-        arming.arm(schedule, occurrence=plan.first)
+        _arm_first(schedule, occurrence=plan.first)
         announce("schedule.created", schedule)
     return schedule
 
@@ -66,6 +67,7 @@ def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> Call
     somebody else has changed it since `schedule` was read."""
     times = {
         "scheduled_time": plan.scheduled_time,
+        "wall_time": plan.wall_time,
         "timezone": plan.timezone,
         "repeat_config": plan.repeat_config,
         "calling_window": plan.calling_window,
@@ -212,6 +214,13 @@ def announce(name: str, schedule: CallSchedule, **more: Any) -> None:
         agent_instance_id=schedule.agent_instance_id,
         scheduled_time=show_utc(schedule.scheduled_time),
         **more,
+    )
+
+
+def _arm_first(schedule: CallSchedule, *, occurrence: datetime) -> None:
+    """As arming.arm does, for a schedule that is being written: nothing of it is armed yet."""
+    ActiveSchedule.objects.create(
+        schedule=schedule, occurrence=occurrence, next_execution=occurrence, due_at=occurrence
     )
 
 

@@ -10,8 +10,14 @@ from zoneinfo import ZoneInfo
 
 from schedules.calling_window import HORIZON, CallingWindow
 from schedules.localtime import to_wall
-from schedules.marking import SKIPPED, Marked, marked_occurrences
-from schedules.recurrence import Rule, due_occurrences, next_occurrence
+from schedules.recurrence import (
+    Mark,
+    Marked,
+    Rule,
+    due_occurrences,
+    marked_occurrences,
+    next_occurrence,
+)
 
 # So many occurrences in a row outside the window, and nothing more is looked for.
 LOOK_AHEAD = 1000
@@ -60,12 +66,13 @@ class Timetable:
 
         It may go on for ever without one that is not skipped."""
         limits = self._limits
+        outside = self.outside(limits) if limits else ""
         for each in marked_occurrences(self.anchor, self.zone, self.rule, after=after):
             if each.at is None or limits is None or limits.is_open(each.at, self.zones):
                 yield each
             else:
                 wall = to_wall(each.at, self.zone)
-                yield Marked(None, wall, SKIPPED, self.outside(limits))
+                yield Marked(None, wall, Mark.SKIPPED, outside)
 
     @staticmethod
     def outside(window: CallingWindow) -> str:
@@ -78,26 +85,20 @@ class Timetable:
 
     def _open_ones(self, window: CallingWindow, start: datetime) -> Iterator[datetime]:
         """Those within the window, from start on, until LOOK_AHEAD in a row are outside."""
-        closed, opening = 0, start
-        for each in self._from(start):
-            if each < opening:
-                continue
-            found = window.next_opening(each, self.zones)
-            if found == each:
-                yield each
-                closed = 0
-            else:
-                closed += 1
-                opening = found or each + HORIZON
-            if closed == LOOK_AHEAD:
-                return
-
-    def _from(self, start: datetime) -> Iterator[datetime]:
-        """The rule's occurrences from start on, first one and then in batches."""
-        size = 1
+        closed, size = 0, 1
         while batch := self._of_rule(start, _END, size):
-            yield from batch
-            start, size = batch[-1] + _INSTANT, _BATCH
+            opening = start
+            for each in batch:
+                if each < opening:
+                    continue
+                opening = window.next_opening(each, self.zones) or each + HORIZON
+                if opening == each:
+                    yield each
+                closed = 0 if opening == each else closed + 1
+                if closed == LOOK_AHEAD:
+                    return
+            # A rule of every minute is not walked through while the window is closed.
+            start, size = max(batch[-1] + _INSTANT, opening), _BATCH
 
     def _of_rule(self, start: datetime, end: datetime, limit: int) -> list[datetime]:
         return due_occurrences(self.anchor, self.zone, self.rule, start=start, end=end, limit=limit)

@@ -9,6 +9,7 @@ urlpatterns = [
     *paths(
         "schedule/", ScheduleViewSet.as_view({"get": "list", "post": "create"}), name="schedules"
     ),
+    *paths("schedule/preview", ScheduleViewSet.as_view({"post": "preview"}), name="preview"),
     *paths("schedule/active", ActiveScheduleViewSet.as_view({"get": "list"}), name="active"),
     *paths(
         _ONE,
@@ -22,6 +23,7 @@ urlpatterns = [
         ),
         name="schedule",
     ),
+    *paths(f"{_ONE}/preview", ScheduleViewSet.as_view({"get": "preview_of"}), name="preview-of"),
     *paths(f"{_ONE}/pause", ScheduleViewSet.as_view({"post": "pause"}), name="pause"),
     *paths(f"{_ONE}/resume", ScheduleViewSet.as_view({"post": "resume"}), name="resume"),
     *paths(f"{_ONE}/cancel", ScheduleViewSet.as_view({"post": "cancel"}), name="cancel"),

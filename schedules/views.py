@@ -1,30 +1,38 @@
 """The API of schedules. Views translate; schedules.services decides."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from polaris.access import owner_id, visible_to
 from polaris.moments import show_utc
+from polaris.querying import read_number, refuse_unknown
 from schedules import services
 from schedules.filters import ActiveScheduleFilterSet, ScheduleFilterSet
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.planning import Plan, make_plan
+from schedules.preview import MOST_OCCURRENCES, preview
 from schedules.serializers import (
     ActiveScheduleSerializer,
+    PreviewAnswer,
+    PreviewInput,
     ScheduleAnswer,
     ScheduleInput,
     ScheduleSerializer,
 )
+from schedules.states import FINAL
+from schedules.timetable import Timetable
 
+_WHOLE, _PART = ScheduleInput(), ScheduleInput(partial=True)
 _TEXTS = ("description", "notes", "user_profile_id", "agent_instance_id")
-_RIGHTS = {"list": "view", "retrieve": "view", "destroy": "delete"}
+_RIGHTS = {"list": "view", "retrieve": "view", "preview_of": "view", "destroy": "delete"}
 _PLANNED = (
     "phone",
     "scheduled_time",
@@ -33,6 +41,13 @@ _PLANNED = (
     "calling_window",
     "retry_policy",
     "overlap",
+)
+
+
+_OCCURRENCES = OpenApiParameter(
+    "occurrences",
+    {"type": "integer", "minimum": 1, "maximum": MOST_OCCURRENCES, "default": 10},
+    description="How many calls to show.",
 )
 
 
@@ -54,10 +69,11 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
     def create(self, request: Request) -> Response:
         """Schedule a call, or a series of calls."""
         asked = _read(request)
+        plan = _plan(asked)
         schedule = services.create_schedule(
-            plan=_plan(asked), created_by=owner_id(request.user), **_texts(asked)
+            plan=plan, created_by=owner_id(request.user), **_texts(asked)
         )
-        return self._answer(schedule.pk, "Call scheduled successfully")
+        return _answer(schedule.pk, "Call scheduled successfully", show_utc(plan.first))
 
     @extend_schema(responses={200: ScheduleSerializer})
     def retrieve(self, request: Request, schedule_id: str) -> Response:
@@ -81,6 +97,24 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
         """Remove a schedule; the logs of its calls stay."""
         services.delete_schedule(self._named(schedule_id))
         return _answer(schedule_id, "Schedule deleted successfully", None)
+
+    @extend_schema(request=PreviewInput, responses={200: PreviewAnswer})
+    def preview(self, request: Request) -> Response:
+        """Show when a schedule would call; nothing is written."""
+        given = PreviewInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        asked: dict[str, Any] = {"phone": None} | given.validated_data
+        plan = _plan(asked)
+        return _shown(plan.timetable, since=plan.scheduled_time, number=asked["occurrences"])
+
+    @extend_schema(parameters=[_OCCURRENCES], responses={200: PreviewAnswer})
+    def preview_of(self, request: Request, schedule_id: str) -> Response:
+        """Show when a schedule calls next: by its rule, as if it were not paused."""
+        schedule = self._named(schedule_id)
+        refuse_unknown(request, {"occurrences"})
+        number = read_number(request, "occurrences", 1, MOST_OCCURRENCES, 10)
+        number = 0 if schedule.status in FINAL else number
+        return _shown(schedule.timetable, since=schedule.scheduled_time, number=number)
 
     @extend_schema(request=None, responses={200: ScheduleAnswer})
     def pause(self, request: Request, schedule_id: str) -> Response:
@@ -132,9 +166,7 @@ class ActiveScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Activ
 
 
 def _read(request: Request, *, partial: bool = False) -> dict[str, Any]:
-    given = ScheduleInput(data=request.data, partial=partial)
-    given.is_valid(raise_exception=True)
-    return dict(given.validated_data)
+    return (_PART if partial else _WHOLE).read(request.data)
 
 
 def _plan(asked: dict[str, Any], *, kept: CallSchedule | None = None) -> Plan:
@@ -142,9 +174,16 @@ def _plan(asked: dict[str, Any], *, kept: CallSchedule | None = None) -> Plan:
         **{name: asked[name] for name in _PLANNED},
         now=timezone.now(),
         kept_time=kept.scheduled_time if kept else None,
+        kept_wall=(kept.timezone, kept.wall_time) if kept else ("", ""),
         kept_rule=(kept.timezone, kept.repeat_config) if kept else None,
         kept_window=(kept.phone, kept.calling_window) if kept else ("", None),
     )
+
+
+def _shown(timetable: Timetable, *, since: datetime, number: int) -> Response:
+    lines = preview(timetable, since=max(since, timezone.now()), occurrences=number)
+    answer = {"status": "success", "timezone": str(timetable.zone), "occurrences": lines}
+    return Response(PreviewAnswer(answer).data)
 
 
 def _texts(asked: dict[str, Any]) -> dict[str, str]:

@@ -3,8 +3,10 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
@@ -31,12 +33,14 @@ from polaris.admin_words import (
     distance_in_words,
     lateness_in_words,
     moment_in_words,
+    wall_in_words,
 )
 from polaris.errors import IllegalTransition
 from polaris.masking import mask_phone
 from schedules.admin import CallScheduleAdmin, Column
 from schedules.models import CallSchedule
 from tracking.admin_story import story_of, zone_of
+from tracking.explaining import Explained, around, explain
 from tracking.models import CallLog, Notification
 from tracking.notifications import outbox
 from tracking.states import COLOURS, CallStatus
@@ -148,6 +152,52 @@ class CallsOfSchedule(Section):
     model_admin = CallsOfScheduleAdmin
 
 
+class OccurrencesOfSchedule(Section):
+    """Why a schedule's last and next occurrences were, or will be, called or not: on its page."""
+
+    title = "Occurrences, and why"
+    model = CallLog
+    model_admin = CallsOfScheduleAdmin
+    last, next = 10, 5
+
+    @property
+    def contents(self) -> SafeString:
+        """The table, drawn without a form: there is nothing to do in it."""
+        key = unquote(str((self.extra_context or {})["object"]))
+        schedule = CallSchedule.objects.filter(pk=key).first()
+        if schedule is None:
+            return SafeString()
+        return render_to_string(
+            "admin/tracking/occurrences.html", {"title": self.title, "table": self._table(schedule)}
+        )
+
+    def _table(self, schedule: CallSchedule) -> dict[str, Any]:
+        now = timezone.now()
+        slots = around(schedule, now=now, before=self.last, after=self.next)
+        return {
+            "headers": ["On the schedule's clock", "What became of it", "Why"],
+            "rows": [
+                [_clock(each, schedule), outcome_badge(each.outcome), each.reason]
+                for each in reversed(explain(schedule, slots, now=now))
+            ],
+        }
+
+
+def _clock(explained: Explained, schedule: CallSchedule) -> str:
+    at = explained.occurrence
+    return moment_in_words(at, schedule.zone) if at else wall_in_words(explained.local)
+
+
+def outcome_badge(outcome: str) -> SafeString:
+    """What became of an occurrence, as a badge."""
+    if outcome in CallStatus.values and outcome != CallStatus.CANCELLED:
+        return call_badge(outcome)
+    return badge(outcome, _OUTCOME_COLOURS.get(outcome, "default"))
+
+
+_OUTCOME_COLOURS = {"planned": "info", "waiting": "warning"}
+
+
 @display(description="Last call")
 def last_call(schedule: Any) -> SafeString | str:
     """What became of the schedule's latest call."""
@@ -162,6 +212,7 @@ def call_badge(status: str) -> SafeString:
 
 _calls = CallLog.objects.filter(schedule_id=OuterRef("pk")).order_by("-occurrence", "-attempt")
 
+CallScheduleAdmin.add_section(OccurrencesOfSchedule)
 CallScheduleAdmin.add_section(CallsOfSchedule)
 CallScheduleAdmin.add_column(
     Column(

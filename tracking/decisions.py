@@ -81,26 +81,42 @@ def decide(
     existing: CallLog | None,
     live: Iterable[CallLog],
     now: datetime,
+    halt: str = "",
 ) -> Decision:
     """What becomes of `armed`, given the log of this very attempt and the calls that may be on
-    the line to the same number or of the same schedule."""
+    the line to the same number or of the same schedule; `halt` says why all dialling is stopped,
+    where it is."""
     schedule = armed.schedule
     if existing and existing.status != CallStatus.DEFERRED:
         return FoundOpen()
     if schedule.status not in DIALLABLE or armed.is_lease_over(now):
         return Lost()
+    return _decide(armed, existing, live, now, halt)
+
+
+def _decide(
+    armed: ActiveSchedule,
+    existing: CallLog | None,
+    live: Iterable[CallLog],
+    now: datetime,
+    halt: str,
+) -> Decision:
     try:
         reasons = _missed(armed, now)
     except Exception as error:
         return Impossible(f"Its rule cannot be followed: {error}")
-    if reasons and existing:
-        return GiveUp(existing, f"{existing.error_message} {reasons[armed.occurrence]}")
-    if reasons:
-        return Miss(reasons)
-    obstacle = _closed_window(armed, now) or _busy_line(armed, live, now)
+    if reasons and halt:
+        reasons = {
+            each: f"{reason} All dialling was stopped: {halt}" for each, reason in reasons.items()
+        }
+    obstacle = Miss(reasons) if reasons else _obstacle(armed, live, now)
     if isinstance(obstacle, Miss) and existing:
         return GiveUp(existing, f"{existing.error_message} {obstacle.reasons[armed.occurrence]}")
     return obstacle or Dial(existing)
+
+
+def _obstacle(armed: ActiveSchedule, live: Iterable[CallLog], now: datetime) -> Decision | None:
+    return _closed_window(armed, now) or _busy_line(armed, live, now)
 
 
 def _closed_window(armed: ActiveSchedule, now: datetime) -> Decision | None:
@@ -137,6 +153,11 @@ def _busy_line(armed: ActiveSchedule, live: Iterable[CallLog], now: datetime) ->
         if log.phone == schedule.phone:
             return Wait(now + _RECHECK, "Another call to its number is not over.", on=log.pk)
     return None
+
+
+def is_too_late(armed: ActiveSchedule, now: datetime) -> bool:
+    """Whether its grace time has passed."""
+    return now - armed.due_at > timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
 
 
 def _missed(armed: ActiveSchedule, now: datetime) -> dict[datetime, str]:

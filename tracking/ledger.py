@@ -14,10 +14,11 @@ from django.db import IntegrityError
 from django.db.models import F
 from django.utils import timezone
 
-from polaris.database import atomic, by_row
+from polaris.database import atomic, by_row, write_each
 from polaris.states import move
 from schedules import arming
 from schedules.models import ActiveSchedule, CallSchedule
+from schedules.pauses import begin_pause
 from schedules.states import DIALLABLE, ArmedStatus, ScheduleStatus
 from tracking.announcing import announce_call
 from tracking.carriers.base import CallNotAccepted, CallReport
@@ -29,6 +30,15 @@ from tracking.states import CallStatus
 
 # A webhook that comes at all comes within seconds: only then the carrier's list is asked.
 _FIRST_LOOK_UP = timedelta(seconds=5)
+_WRITTEN_WITH_AN_ANSWER = (
+    "status",
+    "call_id",
+    "timestamp",
+    "next_check_at",
+    "last_updated",
+    "error_code",
+    "error_message",
+)
 _MAY_HAVE_BEEN_PLACED = (
     "The call may have been placed. It is dialled again only when the carrier is seen not to have "
     "it; a webhook or a look-up settles it."
@@ -81,7 +91,7 @@ def record_accepted(batch: Sequence[Accepted]) -> None:
         rows = CallLog.objects.filter(pk__in=[each.log.pk for each in batch])
         found = {log.pk: log for log in rows.order_by("pk").select_for_update()}
         ordinary = [each for each in batch if _is_ordinary(found[each.log.pk])]
-        _write_together(ordinary)
+        _write_together(ordinary, found)
         for each in batch:
             if each not in ordinary:
                 _write_alone(each, found[each.log.pk])
@@ -191,6 +201,7 @@ def record_impossible(armed: ActiveSchedule, reason: str) -> None:
         arming.suspend(armed.schedule)
         rows = CallSchedule.objects.filter(pk=armed.schedule_id)
         move(rows, to=ScheduleStatus.PAUSED, sources=DIALLABLE, status_reason=reason)
+        begin_pause(armed.schedule_id)
         announce_call("call.failed", log)
 
 
@@ -241,26 +252,22 @@ def _is_ordinary(log: CallLog) -> bool:
     return log.status == CallStatus.PENDING and not log.stop and not log.call_id
 
 
-def _write_together(batch: Sequence[Accepted]) -> None:
+def _write_together(batch: Sequence[Accepted], found: dict[str, CallLog]) -> None:
+    """`found` are the rows as they are, locked."""
     now = timezone.now()
-    for status in {each.answer.status for each in batch}:
-        some = [each for each in batch if each.answer.status == status]
-        CallLog.objects.filter(pk__in=[each.log.pk for each in some]).update(
-            status=status,
-            call_id=by_row({each.log.pk: each.answer.call_id for each in some}),
-            timestamp=by_row({each.log.pk: each.asked_at for each in some}),
-            error_code="",
-            error_message="",
-            next_check_at=now + SILENCE,
-            last_updated=now,
-        )
+    for each in batch:
+        log = found[each.log.pk]
+        log.status, log.call_id = each.answer.status, each.answer.call_id
+        log.timestamp, log.next_check_at, log.last_updated = each.asked_at, now + SILENCE, now
+        log.error_code = log.error_message = ""
+    write_each([found[each.log.pk] for each in batch], _WRITTEN_WITH_AN_ANSWER)
     if batch:
         calls = {each.armed.schedule_id: each.answer.call_id for each in batch}
         CallSchedule.objects.filter(pk__in=calls).update(call_id=by_row(calls), duration=None)
     for each in batch:
-        each.log.status, each.log.call_id = each.answer.status, each.answer.call_id
-        each.log.timestamp = each.asked_at
-        announce_call("call.started", each.log)
+        log = found[each.log.pk]
+        log.schedule = each.armed.schedule
+        announce_call("call.started", log)
 
 
 def _write_alone(each: Accepted, log: CallLog) -> None:

@@ -15,10 +15,11 @@ from django.utils import timezone
 
 from polaris.database import atomic, renew_connection
 from polaris.states import move
+from schedules import gate
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import DIALLABLE, ArmedStatus, ScheduleStatus
 from tracking import ledger
-from tracking.decisions import Decision, Dial, Lost, decide
+from tracking.decisions import Decision, Dial, Lost, decide, is_too_late
 from tracking.models import CallLog
 from tracking.states import CallStatus
 
@@ -114,6 +115,7 @@ def _open(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
     existing = _logs_of(held)
     schedules = _lock_schedules(held)
     live = _live_calls(schedules.values())
+    halt = gate.current().reason if any(is_too_late(armed, now) for armed in held) else ""
     openings = {}
     for armed in held:
         if armed.schedule_id not in schedules:
@@ -121,7 +123,7 @@ def _open(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
             continue
         armed.schedule = schedules[armed.schedule_id]
         key = (armed.schedule_id, armed.occurrence, armed.attempt)
-        decision = decide(armed, existing=existing.get(key), live=live, now=now)
+        decision = decide(armed, existing=existing.get(key), live=live, now=now, halt=halt)
         opening = openings[armed.pk] = Opening(armed, decision)
         if isinstance(decision, Dial):
             opening.log = decision.deferred or ledger.new_row(armed, now=now)

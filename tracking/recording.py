@@ -25,8 +25,10 @@ _WAITS = (0.1, 0.3, 1, 2, 4, 8)
 class _Entry:
     def __init__(self, accepted: Accepted) -> None:
         self.accepted = accepted
-        self.is_done = False
         self.error: Exception | None = None
+        self.leads = False
+        self.turn = threading.Event()
+        """Comes when it is written, or is to lead the next batch."""
 
 
 class Recorder:
@@ -36,60 +38,83 @@ class Recorder:
     AT_ONCE = 64
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._all_are_in = threading.Condition(self._lock)
         self._waiting: list[_Entry] = []
         self._is_writing = False
         self._asking = 0
 
     def __enter__(self) -> None:
         """A call is being asked for: its answer is on the way."""
-        with self._changed:
+        with self._lock:
             self._asking += 1
 
     def __exit__(self, *_: object) -> None:
         """Its answer has come, or none will."""
-        with self._changed:
+        with self._lock:
             self._asking -= 1
-            self._changed.notify_all()
+            if not self._asking:
+                self._all_are_in.notify_all()
 
     def record(self, accepted: Accepted) -> None:
         """Write an answer; returns when it is committed. Raises what its write raised."""
         entry = _Entry(accepted)
-        with self._changed:
+        with self._lock:
             self._waiting.append(entry)
-            self._changed.notify_all()
-            while self._is_writing and not entry.is_done:
-                self._changed.wait()
-            if not entry.is_done:
-                self._is_writing = True
-                self._linger()
-                batch, self._waiting = self._waiting, []
-        if not entry.is_done:
-            self._write(batch)
+            entry.leads, self._is_writing = not self._is_writing, True
+        if not entry.leads:
+            entry.turn.wait()
+        if entry.leads:
+            self._write(self._gather())
         if entry.error:
             raise entry.error
 
-    def _linger(self) -> None:
+    def _gather(self) -> list[_Entry]:
+        """What waits, and what comes in the moment that answers on the way are given."""
         ends = time.monotonic() + self.LINGER_SECONDS
-        while self._asking and len(self._waiting) < self.AT_ONCE:
-            left = ends - time.monotonic()
-            if left <= 0:
-                return
-            self._changed.wait(left)
+        with self._lock:
+            while self._asking and len(self._waiting) < self.AT_ONCE:
+                left = ends - time.monotonic()
+                if left <= 0 or not self._all_are_in.wait(left):
+                    break
+            batch, self._waiting = self._waiting, []
+        return batch
 
     def _write(self, batch: list[_Entry]) -> None:
-        error = None
         try:
-            ledger.record_accepted([entry.accepted for entry in batch])
-            open_the_gate()
-        except Exception as failure:
-            error = failure
+            _write_down(batch)
         finally:
-            with self._changed:
-                for entry in batch:
-                    entry.is_done, entry.error = True, error
+            for entry in batch:
+                entry.leads = False
+                entry.turn.set()
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Who has come while we wrote leads the next batch."""
+        with self._lock:
+            if self._waiting:
+                self._waiting[0].leads = True
+                self._waiting[0].turn.set()
+            else:
                 self._is_writing = False
-                self._changed.notify_all()
+
+
+def _write_down(batch: list[_Entry]) -> None:
+    """One answer that cannot be written does not keep the others from it."""
+    error = _attempt([entry.accepted for entry in batch])
+    for entry in batch:
+        alone = error and len(batch) > 1 and not isinstance(error, OperationalError)
+        entry.error = _attempt([entry.accepted]) if alone else error
+    if any(entry.error is None for entry in batch):
+        open_the_gate()
+
+
+def _attempt(batch: list[Accepted]) -> Exception | None:
+    try:
+        ledger.record_accepted(batch)
+    except Exception as error:
+        return error
+    return None
 
 
 def insist(write: Callable[[], None]) -> bool:

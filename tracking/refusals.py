@@ -5,8 +5,10 @@ import random
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.utils import timezone
 
+from polaris.database import in_one_line
 from schedules import gate
 from schedules.models import ActiveSchedule
 from tracking import ledger
@@ -42,8 +44,11 @@ def open_the_gate(error: CallNotAccepted | None = None) -> None:
     """An answer that has nothing against the account ends a halt that such an answer began."""
     if error is not None and error.trouble not in _OF_THIS_CALL:
         return
-    if gate.current().closed_since and gate.reopen():
-        logger.warning("the carrier takes calls again: dialling goes on")
+    try:
+        if gate.current().closed_since and gate.reopen():
+            logger.warning("the carrier takes calls again: dialling goes on")
+    except DatabaseError as failure:
+        logger.warning("the gate could not be looked at: %s", in_one_line(failure))
 
 
 def _asked_again_at(armed: ActiveSchedule, error: CallNotAccepted) -> datetime | None:

@@ -5,7 +5,9 @@ from typing import Any
 from rest_framework import serializers
 
 from polaris.serializing import UtcField
+from tracking.explaining import OUTCOMES, Explained
 from tracking.models import CallLog
+from tracking.states import CallStatus
 
 
 class CallLogSerializer(serializers.ModelSerializer[CallLog]):
@@ -49,6 +51,42 @@ class CallLogSerializer(serializers.ModelSerializer[CallLog]):
     def get_lateness(self, log: CallLog) -> float | None:
         """Seconds."""
         return log.lateness.total_seconds() if log.lateness is not None else None
+
+
+class AttemptSerializer(serializers.Serializer[CallLog]):
+    """One attempt of an occurrence: a call log, in short."""
+
+    log_id = serializers.CharField(source="pk")
+    attempt = serializers.IntegerField()
+    status = serializers.ChoiceField(CallStatus.choices)
+    timestamp = UtcField()
+    error_code = serializers.CharField()
+    error_message = serializers.CharField()
+
+
+class OccurrenceSerializer(serializers.Serializer[Explained]):
+    """An occurrence, what became of it, and why it was or was not called."""
+
+    occurrence = UtcField(allow_null=True, help_text="Null where it was skipped")
+    local = serializers.SerializerMethodField(
+        help_text="ISO 8601 on the schedule's clock, without an offset where it was skipped"
+    )
+    outcome = serializers.ChoiceField(OUTCOMES)
+    reason = serializers.CharField()
+    attempts = AttemptSerializer(many=True)
+
+    def get_local(self, explained: Explained) -> str:
+        """With the offset of that moment, unless there is no such moment."""
+        return explained.local.isoformat()
+
+
+class OccurrencesSerializer(serializers.Serializer[Any]):
+    """A page of occurrences."""
+
+    count = serializers.IntegerField()
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = OccurrenceSerializer(many=True)
 
 
 class StatisticsSerializer(serializers.Serializer[Any]):

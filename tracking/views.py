@@ -1,16 +1,39 @@
-"""The API of calls: what happened, and the figures."""
+"""The API of calls: what happened, why, and the figures."""
 
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import remove_query_param, replace_query_param
 
 from polaris.access import visible_to
+from polaris.querying import InvalidQuery, MomentField, read_number, refuse_unknown
+from schedules.models import CallSchedule
 from tracking.analytics import statistics
+from tracking.explaining import (
+    MOST_OCCURRENCES,
+    TooManyOccurrences,
+    explain,
+    slots_between,
+)
 from tracking.filters import CallLogFilterSet
 from tracking.models import CallLog
-from tracking.serializers import CallLogSerializer, StatisticsSerializer
+from tracking.serializers import (
+    CallLogSerializer,
+    OccurrencesSerializer,
+    StatisticsSerializer,
+)
+
+_WEEK = timedelta(days=7)
+_LONGEST_SPAN = timedelta(days=366)
+_MOST_A_PAGE = 100
+_MOMENT = "A date and time, or a bare date; in SCHEDULER_TIMEZONE unless it has an offset."
 
 
 class CallLogViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallLog]):
@@ -30,6 +53,84 @@ class CallLogViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallLog]):
         """One call."""
         logs = self.get_queryset()
         return Response(CallLogSerializer(logs.named(log_id)).data)  # type: ignore[attr-defined]
+
+
+class OccurrencesViewSet(viewsets.GenericViewSet[CallSchedule]):
+    """Why a schedule's occurrences were, or were not, called."""
+
+    serializer_class = OccurrencesSerializer
+    filter_backends = ()
+    pagination_class = None
+    queryset = CallSchedule.objects.none()
+
+    def get_queryset(self) -> QuerySet[CallSchedule]:
+        """The schedules that exist for this user."""
+        return visible_to(self.request.user, CallSchedule.objects.all())
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("from", str, description=f"{_MOMENT} A week ago."),
+            OpenApiParameter("to", str, description=f"{_MOMENT} In a week."),
+            OpenApiParameter("page", {"type": "integer", "minimum": 1, "default": 1}),
+            OpenApiParameter(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": _MOST_A_PAGE, "default": _MOST_A_PAGE},
+            ),
+        ],
+        responses={200: OccurrencesSerializer},
+    )
+    def retrieve(self, request: Request, schedule_id: str) -> Response:
+        """Every occurrence of a span, in order of time, each with its reason in words."""
+        schedule = self.get_queryset().named(schedule_id)  # type: ignore[attr-defined]
+        refuse_unknown(request, {"from", "to", "page", "limit"})
+        now = timezone.now()
+        start, end = _span(request, now)
+        page = read_number(request, "page", 1, MOST_OCCURRENCES, 1)
+        limit = read_number(request, "limit", 1, _MOST_A_PAGE, _MOST_A_PAGE)
+        try:
+            slots = slots_between(schedule, start, end)
+        except TooManyOccurrences as error:
+            issue = f"There are more than {MOST_OCCURRENCES} occurrences until then."
+            raise InvalidQuery(issue, field="to") from error
+        shown = slots[(page - 1) * limit : page * limit]
+        answer = {
+            "count": len(slots),
+            "next": _page(request, page + 1) if page * limit < len(slots) else None,
+            "previous": _page(request, page - 1) if page > 1 else None,
+            "results": explain(schedule, shown, now=now),
+        }
+        return Response(OccurrencesSerializer(answer).data)
+
+
+def _span(request: Request, now: datetime) -> tuple[datetime, datetime]:
+    """From and to, both included: the last week and the next where nothing else is asked."""
+    start = _moment(request, "from", ends=False)
+    end = _moment(request, "to", ends=True)
+    try:
+        start = start or (end - 2 * _WEEK if end else now - _WEEK)
+        end = end or (start + 2 * _WEEK if request.query_params.get("from") else now + _WEEK)
+        span = end - start
+    except OverflowError as error:
+        raise InvalidQuery("The calendar ends there.", field="from") from error
+    if span < timedelta():
+        raise InvalidQuery("Ends before it starts.", field="to")
+    if span > _LONGEST_SPAN:
+        raise InvalidQuery(f"At most {_LONGEST_SPAN.days} days are shown at once.", field="to")
+    return start, end
+
+
+def _moment(request: Request, name: str, *, ends: bool) -> datetime | None:
+    field = MomentField(ends=ends, required=False)
+    try:
+        moment: datetime | None = field.clean(request.query_params.get(name))
+    except forms.ValidationError as error:
+        raise InvalidQuery(str(error.messages[0]), field=name) from error
+    return moment
+
+
+def _page(request: Request, page: int) -> Any:
+    url = request.build_absolute_uri()
+    return remove_query_param(url, "page") if page == 1 else replace_query_param(url, "page", page)
 
 
 class StatisticsViewSet(viewsets.GenericViewSet[CallLog]):

@@ -3,7 +3,7 @@
 from bench.contenders.apscheduler_sqlalchemy import ApschedulerSqlalchemy
 from bench.contenders.bare_sdk import BareSdk
 from bench.contenders.base import Contender
-from bench.contenders.celery_eta import CeleryEta
+from bench.contenders.celery_eta import CeleryEta, CeleryPrefork
 from bench.contenders.huey_eta import HueyEta
 from bench.contenders.polaris_runners import PolarisRunners
 from bench.contenders.procrastinate_jobs import ProcrastinateJobs
@@ -15,6 +15,7 @@ CONTENDERS: dict[str, type[Contender]] = {
         BareSdk,
         PolarisRunners,
         CeleryEta,
+        CeleryPrefork,
         HueyEta,
         ApschedulerSqlalchemy,
         ProcrastinateJobs,

@@ -5,7 +5,7 @@ import os
 from celery import Celery
 
 from bench.contenders import job
-from bench.contenders.base import Call, Contender
+from bench.contenders.base import THREADS, Call, Contender
 from bench.contenders.orders import moment_of, read_calls
 
 app = Celery("bench", broker=os.environ.get("BENCH_REDIS"))
@@ -19,6 +19,8 @@ app.conf.update(
     worker_prefetch_multiplier=4,
 )
 
+_LEAN = "results and events off, without gossip and mingle"
+
 
 @app.task(name="dial")
 def dial(phone: str) -> None:
@@ -27,17 +29,16 @@ def dial(phone: str) -> None:
 
 
 class CeleryEta(Contender):
-    """A worker that holds the tasks until their time."""
+    """A worker with threads, which holds the tasks until their time."""
 
     name = "celery"
-    title = "Celery"
-    settings = "ETA, Redis, prefork of 2, results and events off, without gossip and mingle"
-
-    POOL = ("--pool", "prefork", "--concurrency", "2")
+    title = "Celery, threads"
+    settings = f"ETA, Redis, {THREADS} threads, {_LEAN}"
+    pool = ("--pool", "threads", "--concurrency", str(THREADS))
 
     def start(self) -> None:
         """One worker."""
-        options = ["--loglevel", "INFO", "--without-gossip", "--without-mingle", *self.POOL]
+        options = ["--loglevel", "INFO", "--without-gossip", "--without-mingle", *self.pool]
         command = ["-m", "celery", "-A", "bench.contenders.celery_eta", "worker", *options]
         worker = self.place.processes.start(self.name, command, **self.place.environment)
         self.children.append(worker)
@@ -46,6 +47,15 @@ class CeleryEta(Contender):
     def schedule(self, calls: list[Call]) -> None:
         """As a web process would."""
         self.run_module("celery_eta", calls)
+
+
+class CeleryPrefork(CeleryEta):
+    """A worker with a process for each of two cores; more of them do worse there."""
+
+    name = "celery-prefork"
+    title = "Celery, prefork"
+    settings = f"ETA, Redis, prefork of 2, {_LEAN}"
+    pool = ("--pool", "prefork", "--concurrency", "2")
 
 
 def main() -> None:

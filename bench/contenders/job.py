@@ -25,7 +25,6 @@ def _session() -> requests.Session:
     if not hasattr(_here, "session"):
         _here.session = requests.Session()
         _here.session.auth = (ACCOUNT_SID, AUTH_TOKEN)
-        _here.session.trust_env = False  # no look for proxies and .netrc at every request
     return _here.session
 
 

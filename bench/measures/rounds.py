@@ -1,6 +1,7 @@
 """Interleaved rounds: every contender once, then every contender again."""
 
 from bench.contenders.base import Contender
+from bench.figures import percentile
 from bench.trial import Bench, Trial, run_trial
 
 
@@ -23,6 +24,7 @@ def counts(contender: type[Contender], trials: list[Trial]) -> dict[str, object]
         "title": contender.title,
         "is_peer": contender.is_peer,
         "settings": contender.settings,
+        "load_averages": [round(trial.load_average, 2) for trial in trials],
         "lost": sum(trial.verdict.lost for trial in trials),
         "twice": sum(trial.verdict.twice for trial in trials),
         "rows_missing": sum(trial.rows_missing for trial in trials) if contender.rows else None,
@@ -32,9 +34,11 @@ def counts(contender: type[Contender], trials: list[Trial]) -> dict[str, object]
 def _tell(turn: int, contender: type[Contender], trial: Trial) -> None:
     verdict = trial.verdict
     rows = "" if trial.written_after is None else f", last row after {trial.written_after:.2f} s"
+    late = [1000 * percentile(trial.lateness, per_cent) for per_cent in (50, 99)]
     print(
         f"  round {turn + 1}, {contender.title}: last of {len(verdict.arrived)} calls after "
-        f"{trial.drained_after:.2f} s ({trial.rate:.0f}/s){rows}; {verdict.lost} lost, "
-        f"{verdict.twice} twice, {trial.rows_missing or 0} rows missing",
+        f"{trial.drained_after:.2f} s ({trial.rate:.0f}/s){rows}; late by {late[0]:.0f} ms (p50), "
+        f"{late[1]:.0f} ms (p99); {verdict.lost} lost, {verdict.twice} twice, "
+        f"{trial.rows_missing or 0} rows missing",
         flush=True,
     )

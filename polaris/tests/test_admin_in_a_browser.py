@@ -200,19 +200,19 @@ def test_a_schedule_is_paused_resumed_called_and_cancelled_on_its_page(browser):
 
 def test_a_recurring_schedule_is_written_on_the_form(browser):
     browser.goto(reverse("admin:schedules_callschedule_add"))
-    expect(browser.get_by_label("Friday")).to_be_hidden()
+    expect(browser.get_by_role("checkbox", name="Friday")).to_be_hidden()
 
     browser.fill("#id_phone", "+15005550006")
     browser.fill("#id_description", "Dentist")
     browser.fill("input[type=date]", "2030-03-01")
     browser.fill("input[type=time]", "09:00:00")
-    browser.locator(".select2-selection").click()
+    browser.locator(".select2-selection").first.click()
     browser.locator(".select2-search__field").fill("Berlin")
     browser.locator(".select2-results__option", has_text="Europe/Berlin").click()
     browser.select_option("#id_repeats", "weekly")
     browser.fill("#id_every", "2")
-    browser.get_by_label("Monday").check()
-    browser.get_by_label("Friday").check()
+    browser.get_by_role("checkbox", name="Monday").check()
+    browser.get_by_role("checkbox", name="Friday").check()
     browser.get_by_role("button", name="Save", exact=True).click()
 
     expect(browser.get_by_text("was added successfully")).to_be_visible()
@@ -239,8 +239,8 @@ def test_saving_a_recurring_schedule_as_it_is_keeps_its_rule(browser):
     moment = schedule.scheduled_time
 
     open_page(browser, schedule)
-    expect(browser.get_by_label("Tuesday")).to_be_checked()
-    expect(browser.get_by_label("Monday")).not_to_be_checked()
+    expect(browser.get_by_role("checkbox", name="Tuesday")).to_be_checked()
+    expect(browser.get_by_role("checkbox", name="Monday")).not_to_be_checked()
     browser.fill("#id_notes", "Ring twice.")
     browser.get_by_role("button", name="Save", exact=True).click()
 
@@ -285,3 +285,22 @@ def test_the_dashboard_says_when_the_operator_has_been_signed_out(browser):
         "getComputedStyle(document.getElementById('dashboard'), '::after').content"
     )
     assert "You have been signed out" in words
+
+
+def test_the_form_shows_what_it_would_call_before_it_is_saved(browser):
+    browser.goto(reverse("admin:schedules_callschedule_add"))
+    browser.fill("[name=scheduled_time_0]", "2030-03-30")
+    browser.fill("[name=scheduled_time_1]", "02:30:00")
+    browser.select_option("[name=timezone]", "Europe/Berlin", force=True)
+    browser.select_option("[name=repeats]", "daily")
+
+    browser.get_by_role("button", name="Show the next calls").click()
+
+    preview = browser.locator("#preview-lines")
+    expect(preview).to_contain_text("Sun 31 Mar 2030, 03:30 Europe/Berlin")
+    expect(preview).to_contain_text("moved")
+    browser.fill("[name=window_start]", "08:00")
+    browser.fill("[name=window_end]", "21:00")
+    browser.get_by_role("button", name="Show the next calls").click()
+    expect(preview).to_contain_text("None of the next 1000 occurrences")
+    assert not CallSchedule.objects.exists()

@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError, ProgrammingError
 from django.http import HttpResponse, QueryDict
 from django.test import Client, RequestFactory
 from rest_framework.test import APIClient
+from rest_framework_simplejwt.tokens import RefreshToken
 from twilio.request_validator import RequestValidator
 
 from polaris import errors
@@ -95,7 +96,8 @@ def _(api, monkeypatch, **_):
         raise errors.SchedulerFailure
 
     monkeypatch.setattr(arming, "arm", fail)
-    return create(api)
+    path = f"/schedule/{create(api).json()['schedule_id']}"
+    return api.put(path, schedule_body(timezone="Asia/Tokyo"), format="json")
 
 
 @causes("SCHEDULE_009")
@@ -209,6 +211,15 @@ def _(anybody, **_):
 @causes("SYSTEM_001")
 def _(api, monkeypatch, **_):
     def fail(*_, **__):
+        raise DataError("the disk is full")
+
+    monkeypatch.setattr(CallSchedule, "save", fail)
+    return create(api)
+
+
+@causes("SYSTEM_003")
+def _(api, monkeypatch, **_):
+    def fail(*_, **__):
         raise OperationalError("the disk is full")
 
     monkeypatch.setattr(CallSchedule, "save", fail)
@@ -270,6 +281,7 @@ def test_a_code_says_its_status_class():
         "SCHEDULE_008",
         "SYSTEM_001",
         "SYSTEM_002",
+        "SYSTEM_003",
     }
 
 
@@ -339,29 +351,104 @@ def test_a_body_of_unknown_length_is_refused_instead_of_taken_for_none(api):
     assert answer.json()["details"]["field"] == "Transfer-Encoding"
 
 
-@pytest.mark.parametrize("failure", [OperationalError, InterfaceError])
+@pytest.fixture
+def fail_with(monkeypatch):
+    """From here on the database answers everything with this error."""
+
+    def fail_with(error):
+        def fail(*_, **__):
+            raise error
+
+        for model in (CallSchedule, CallLog):
+            monkeypatch.setattr(type(model.objects.all()), "_fetch_all", fail)
+        monkeypatch.setattr("django.db.models.sql.compiler.SQLCompiler.execute_sql", fail)
+
+    return fail_with
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "code"),
+    [
+        (OperationalError("the disk is full"), 503, "SYSTEM_003"),
+        (OperationalError("database is locked"), 503, "SYSTEM_003"),
+        (OperationalError("unable to open database file"), 503, "SYSTEM_003"),
+        (InterfaceError("connection already closed"), 503, "SYSTEM_003"),
+        (OperationalError("no such table: call_logs"), 500, "SYSTEM_001"),
+        (ProgrammingError("the disk is full"), 500, "SYSTEM_001"),
+        (DataError("the disk is full"), 500, "SYSTEM_001"),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize(
     "path",
     ["/schedule/", "/schedule/active", "/schedule/tracking/logs", "/schedule/tracking/stats"],
 )
-def test_a_failing_database_is_told_wherever_it_fails(api, monkeypatch, path, failure):
-    def fail(*_, **__):
-        raise failure("the disk is full")
+def test_a_failing_database_is_told_wherever_it_fails(api, fail_with, path, failure, status, code):
+    fail_with(failure)
 
-    for model in (CallSchedule, CallLog):
-        monkeypatch.setattr(type(model.objects.all()), "_fetch_all", fail)
-    monkeypatch.setattr("django.db.models.sql.compiler.SQLCompiler.execute_sql", fail)
+    answer = api.get(path)
 
-    assert_formatted(api.get(path), 500, "SYSTEM_001")
+    assert_formatted(answer, status, code)
+    assert ("Retry-After" in answer.headers) == (status == 503)
 
 
-def test_a_failing_database_is_told_to_who_signs_in(anybody, client_user, monkeypatch):
+def test_a_database_that_is_away_is_told_to_who_signs_in(anybody, client_user, fail_with):
+    fail_with(OperationalError("the disk is full"))
+
+    assert_formatted(sign_in(anybody), 503, "SYSTEM_003")
+
+
+def test_a_database_that_is_away_is_told_to_who_holds_a_token(anybody, client_user, fail_with):
+    token = RefreshToken.for_user(client_user).access_token
+    fail_with(OperationalError("the disk is full"))
+
+    answer = anybody.get("/schedule/", headers={"Authorization": f"Bearer {token}"})
+
+    assert_formatted(answer, 503, "SYSTEM_003")
+
+
+def test_a_database_that_is_away_is_told_to_who_holds_a_session(client_user, fail_with):
+    browser = Client(raise_request_exception=False)
+    browser.force_login(client_user)
+    fail_with(OperationalError("the disk is full"))
+
+    assert_formatted(browser.get("/schedule/"), 503, "SYSTEM_003")
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/schedules/callschedule/", "/admin/login/"])
+def test_a_database_that_is_away_is_told_on_a_page_of_the_admin(operator, fail_with, path):
+    browser = Client(raise_request_exception=False)
+    browser.force_login(operator)
+    fail_with(OperationalError("the disk is full"))
+
+    answer = browser.get(path)
+
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    page = answer.content.decode()
+    assert "The database is away" in page
+    assert "Traceback" not in page
+    assert "disk" not in page
+
+
+@pytest.mark.parametrize(("path", "is_page"), [("/admin/", True), ("/schedule/", False)])
+def test_a_database_that_goes_away_in_the_middleware_is_told_too(
+    operator, monkeypatch, path, is_page
+):
+    """A session is written after the view."""
+
     def fail(*_, **__):
         raise OperationalError("the disk is full")
 
-    monkeypatch.setattr("django.db.models.sql.compiler.SQLCompiler.execute_sql", fail)
+    browser = Client(raise_request_exception=False)
+    browser.force_login(operator)
+    monkeypatch.setattr(settings, "SESSION_SAVE_EVERY_REQUEST", True)
+    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.save", fail)
 
-    assert_formatted(sign_in(anybody), 500, "SYSTEM_001")
+    answer = browser.get(path)
+
+    assert answer.status_code == 503
+    assert ("<h1>" in answer.content.decode()) == is_page
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "NONSENSE"])

@@ -28,6 +28,9 @@ OPERATIONS = {
     "/schedule/": {"get", "post"},
     "/schedule/active": {"get"},
     "/schedule/{schedule_id}": {"get", "put", "patch", "delete"},
+    "/schedule/preview": {"post"},
+    "/schedule/{schedule_id}/preview": {"get"},
+    "/schedule/{schedule_id}/occurrences": {"get"},
     "/schedule/{schedule_id}/pause": {"post"},
     "/schedule/{schedule_id}/resume": {"post"},
     "/schedule/{schedule_id}/cancel": {"post"},
@@ -149,15 +152,15 @@ def test_every_operation_tells_of_errors_in_the_contracts_format(document):
 @pytest.mark.parametrize(
     ("path", "method", "statuses"),
     [
-        ("/auth/token", "post", {"200", "400", "401", "406", "413", "415", "429", "500"}),
-        ("/schedule/", "post", {"200", "400", "401", "403", "406", "413", "415", "500"}),
-        ("/schedule/tracking/stats", "get", {"200", "400", "401", "403", "406", "500"}),
+        ("/auth/token", "post", {"200", "400", "401", "406", "413", "415", "429", "500", "503"}),
+        ("/schedule/", "post", {"200", "400", "401", "403", "406", "413", "415", "500", "503"}),
+        ("/schedule/tracking/stats", "get", {"200", "400", "401", "403", "406", "500", "503"}),
         (
             "/schedule/{schedule_id}/pause",
             "post",
-            {"200", "401", "403", "404", "406", "409", "500"},
+            {"200", "401", "403", "404", "406", "409", "500", "503"},
         ),
-        ("/webhook/call-status", "post", {"204", "400", "403", "406", "413", "415", "500"}),
+        ("/webhook/call-status", "post", {"204", "400", "403", "406", "413", "415", "500", "503"}),
     ],
 )
 def test_an_operation_tells_of_every_status_that_it_answers_with(document, path, method, statuses):

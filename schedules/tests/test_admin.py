@@ -94,8 +94,8 @@ def shown_form(response) -> dict:
 
 
 def _parts(field, value):
-    if field.name == "weekdays":
-        return [("weekdays", value or [])]
+    if field.name in {"weekdays", "window_days", "retry_on"}:
+        return [(field.name, value or [])]
     if field.name != "scheduled_time":
         return [(field.html_name, value)]
     day, clock = field.field.widget.decompress(value)
@@ -456,6 +456,27 @@ class TestForm:
                 {"repeats": "hourly", "ends_on": "2030-03-02", "weekdays": ["monday"]},
                 {"frequency": "hourly", "interval": 1, "end_date": "2030-03-02"},
             ),
+            (
+                {"repeats": "cron", "cron": "0 9 * * mon-fri", "every": "2", "count": "3"},
+                {"cron": "0 9 * * MON-FRI", "count": 3},
+            ),
+            (
+                {"repeats": "rrule", "rrule": "freq=monthly;byday=-1fr", "count": "3", "cron": "x"},
+                {"rrule": "FREQ=MONTHLY;BYDAY=-1FR"},
+            ),
+            (
+                {
+                    "repeats": "daily",
+                    "skip_holidays": "de-by",
+                    "exdates": "2030-03-05, 2030-03-06\r\n2030-03-08T09:00",
+                },
+                {
+                    "frequency": "daily",
+                    "interval": 1,
+                    "exdates": ["2030-03-05", "2030-03-06", "2030-03-08T09:00:00"],
+                    "skip_holidays": "DE-BY",
+                },
+            ),
         ],
     )
     def test_builds_the_rule_from_its_boxes(self, desk, fields, config):
@@ -477,6 +498,12 @@ class TestForm:
             ({"repeats": "daily", "ends_on": "soon"}, "ends_on", "ISO 8601"),
             ({"repeats": "daily", "ends_on": "2029-01-01"}, "ends_on", "before the first call"),
             ({"repeats": "fortnightly"}, "repeats", "valid choice"),
+            ({"repeats": "cron"}, "cron", "five fields"),
+            ({"repeats": "cron", "cron": "0 25 * * *"}, "cron", "The hour 25 cannot be read"),
+            ({"repeats": "rrule"}, "rrule", "Must name its FREQ"),
+            ({"repeats": "rrule", "rrule": "FREQ=SECONDLY"}, "rrule", "once a minute"),
+            ({"repeats": "daily", "skip_holidays": "XX"}, "skip_holidays", "not known"),
+            ({"repeats": "daily", "exdates": "soon"}, "exdates", "ISO 8601"),
         ],
     )
     def test_says_at_the_box_what_is_wrong_and_writes_nothing(self, desk, fields, field, words):
@@ -519,6 +546,19 @@ class TestForm:
                     "month_end": "skip",
                 },
             ),
+            (
+                datetime(2030, 1, 1, tzinfo=UTC),
+                {
+                    "enabled": True,
+                    "cron": "0 9 * * MON-FRI",
+                    "exdates": ["2030-03-05", "2030-03-06"],
+                    "skip_holidays": "DE",
+                },
+            ),
+            (
+                datetime(2030, 1, 1, tzinfo=UTC),
+                {"enabled": True, "rrule": "FREQ=DAILY;COUNT=9", "gap": "skip"},
+            ),
         ],
     )
     def test_saved_as_it_is_it_changes_nothing_of_when_it_calls(self, desk, moment, config):
@@ -529,6 +569,29 @@ class TestForm:
         schedule.refresh_from_db()
         assert schedule.notes == "new"
         assert (schedule.scheduled_time, schedule.repeat_config) == (moment, config)
+
+    def test_explains_a_crontab(self, desk):
+        schedule = armed(repeat_config={"enabled": True, "cron": "0 9 * * MON-FRI"})
+
+        assert "At 09:00 on Monday through Friday." in desk.get(page(schedule)).content.decode()
+        shown = desk.get(reverse(LIST)).content.decode()
+        assert "0 9 * * MON-FRI: at 09:00 on Monday through Friday" in shown
+
+    def test_shows_and_keeps_the_wall_time_asked_for_where_the_clock_skips_it(self, desk):
+        asked = {"scheduled_time_0": "2030-03-31", "scheduled_time_1": "02:30:00"}
+        desk.post(reverse("admin:schedules_callschedule_add"), form_data(repeats="daily", **asked))
+        schedule = CallSchedule.objects.get()
+        assert schedule.scheduled_time == datetime(2030, 3, 31, 1, 30, tzinfo=UTC)
+
+        shown = shown_form(desk.get(page(schedule)))
+        desk.post(page(schedule), shown | {"every": "2"})
+
+        assert {name: shown[name] for name in asked} == asked
+        schedule.refresh_from_db()
+        assert (schedule.wall_time, schedule.repeat_config["interval"]) == (
+            "2030-03-31T02:30:00",
+            2,
+        )
 
     def test_a_recurring_schedule_that_has_begun_can_be_edited(self, desk):
         begun = timezone.now().replace(microsecond=0) - timedelta(days=3)

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from polaris.access import owner_id
 from polaris.errors import ChangedMeanwhile
-from schedules import services, views
+from schedules import arming, services, views
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.planning import make_plan
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
@@ -260,7 +260,7 @@ def test_a_change_is_atomic(api, schedule, monkeypatch):
 
     answer = api.patch(path_of(schedule), {"scheduled_time": "2026-02-01T10:00:00Z"}, format="json")
 
-    assert (answer.status_code, answer.json()["error_code"]) == (500, "SYSTEM_001")
+    assert (answer.status_code, answer.json()["error_code"]) == (503, "SYSTEM_003")
     assert stored(schedule) == before
 
 
@@ -512,3 +512,32 @@ def at_once(requests):
     for thread in threads:
         thread.join()
     return answers
+
+
+def test_a_wall_time_that_the_clock_skips_is_kept_by_the_repetition(api, schedule):
+    changed = {"scheduled_time": "2026-03-08T02:30:00", "repeat_config": {"frequency": "daily"}}
+    assert api.patch(path_of(schedule), changed, format="json").status_code == 200
+
+    assert api.patch(path_of(schedule), {"notes": "x"}, format="json").status_code == 200
+    shown = api.get(path_of(schedule)).json()
+    again = {"phone": schedule.phone, "timezone": "America/New_York", **changed}
+    again["scheduled_time"] = shown["scheduled_time"]
+    assert api.put(path_of(schedule), again, format="json").status_code == 200
+
+    schedule.refresh_from_db()
+    assert shown["scheduled_time"] == "2026-03-08T07:30:00Z"
+    assert schedule.wall_time == "2026-03-08T02:30:00"
+    following = arming.upcoming(schedule, after=schedule.scheduled_time)
+    assert following == datetime(2026, 3, 9, 6, 30, tzinfo=UTC)
+
+
+def test_a_new_time_takes_the_place_of_one_that_the_clock_skips(api, schedule):
+    first = {"scheduled_time": "2026-03-08T02:30:00", "repeat_config": {"frequency": "daily"}}
+    api.patch(path_of(schedule), first, format="json")
+
+    api.patch(path_of(schedule), {"scheduled_time": "2026-03-08T03:30:00"}, format="json")
+
+    schedule.refresh_from_db()
+    assert schedule.wall_time == ""
+    following = arming.upcoming(schedule, after=schedule.scheduled_time)
+    assert following == datetime(2026, 3, 9, 7, 30, tzinfo=UTC)

@@ -188,7 +188,7 @@ def test_an_action_is_atomic(api, arm, action, monkeypatch):
 
     answer = api.post(f"/schedule/{schedule.pk}/{action}")
 
-    assert (answer.status_code, answer.json()["error_code"]) == (500, "SYSTEM_001")
+    assert (answer.status_code, answer.json()["error_code"]) == (503, "SYSTEM_003")
     assert rows() == before
 
 

@@ -8,7 +8,7 @@ import time_machine
 from django.db import OperationalError
 
 from polaris.errors import SchedulerFailure
-from schedules import arming
+from schedules import services
 from schedules.models import ActiveSchedule, CallSchedule
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_winter")]
@@ -436,7 +436,7 @@ def test_a_failing_scheduler_takes_the_schedule_back(create, monkeypatch):
     def fail(*_, **__):
         raise SchedulerFailure
 
-    monkeypatch.setattr(arming, "arm", fail)
+    monkeypatch.setattr(services, "_arm_first", fail)
 
     assert_refused(create(), "SCHEDULE_008", "scheduled_time", status=500)
 
@@ -450,5 +450,5 @@ def test_a_failing_database_says_so_and_keeps_nothing(create, monkeypatch, model
 
     answer = create()
 
-    assert_refused(answer, "SYSTEM_001", "", status=500)
+    assert_refused(answer, "SYSTEM_003", "", status=503)
     assert "disk" not in answer.content.decode()

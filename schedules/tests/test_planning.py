@@ -1,6 +1,7 @@
 """What a client asks for, checked: phones, times, zones."""
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -107,6 +108,42 @@ def test_an_unknown_zone_is_refused(zone):
         plan(timezone=zone)
 
     assert refused.value.field == "timezone"
+
+
+class TestAWallTimeThatTheClockSkips:
+    asked = "2030-03-10T02:30:00"
+    moved_to = datetime(2030, 3, 10, 7, 30, tzinfo=UTC)
+    new_york = {"timezone": "America/New_York", "repeat_config": {"frequency": "daily"}}
+
+    def test_is_moved_and_kept(self):
+        planned = plan(scheduled_time=self.asked, **self.new_york)
+
+        assert (planned.scheduled_time, planned.first) == (self.moved_to, self.moved_to)
+        assert planned.wall_time == self.asked
+        assert planned.anchor == datetime(2030, 3, 10, 2, 30, tzinfo=ZoneInfo("America/New_York"))
+
+    @pytest.mark.parametrize("given", ["2030-03-10T03:30:00", "2030-03-10T07:30:00Z"])
+    def test_is_none_where_another_was_asked_for(self, given):
+        planned = plan(scheduled_time=given, **self.new_york)
+
+        assert (planned.scheduled_time, planned.wall_time) == (self.moved_to, "")
+        assert planned.anchor == self.moved_to
+
+    @pytest.mark.parametrize("given", [moved_to, "2030-03-10T07:30:00Z"])
+    def test_stays_when_its_instant_is_sent_again(self, given):
+        kept = {"kept_time": self.moved_to, "kept_wall": ("America/New_York", self.asked)}
+
+        assert plan(scheduled_time=given, **self.new_york, **kept).wall_time == self.asked
+        moved = plan(scheduled_time=given, timezone="Europe/Helsinki", **kept)
+        assert moved.wall_time == ""
+        assert plan(scheduled_time="2030-03-10T03:30", **self.new_york, **kept).wall_time == ""
+
+    def test_may_be_skipped_for_good(self):
+        rule = {"repeat_config": {"frequency": "daily", "gap": "skip"}}
+
+        planned = plan(scheduled_time=self.asked, **self.new_york | rule)
+
+        assert planned.first == datetime(2030, 3, 11, 6, 30, tzinfo=UTC)
 
 
 def test_an_end_before_the_start_is_refused():

@@ -2,6 +2,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import perf_counter
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,6 +17,7 @@ from schedules.repeat_config import (
     normalise_repeat_config,
     parse_repeat_config,
 )
+from schedules.rrule import PARTS, Unit
 
 NEW_YORK = ZoneInfo("America/New_York")
 SCORESBYSUND = ZoneInfo("America/Scoresbysund")
@@ -295,11 +297,15 @@ def test_a_config_is_an_object(raw):
 def test_a_repetition_needs_a_frequency(raw):
     assert refusal(raw) == (
         "repeat_config.frequency",
-        "Required while the repetition is enabled: hourly, daily, weekly, monthly, yearly.",
+        "Required while the repetition is enabled, unless cron or rrule is given: hourly, daily, "
+        "weekly, monthly, yearly.",
     )
 
 
-KNOWN = "Known keys: enabled, frequency, interval, end_date, count, weekdays, gap, month_end."
+KNOWN = (
+    "Known keys: enabled, frequency, cron, rrule, interval, end_date, count, weekdays, gap, "
+    "month_end, exdates, skip_holidays."
+)
 
 
 @pytest.mark.parametrize(
@@ -414,6 +420,32 @@ def test_every_key_is_in_the_documentation(key):
         {"frequency": "weekly", "weekdays": ["montag"]},
         {"frequency": "weekly", "weekdays": ["mo", "mon"]},
         {"frequency": "monthly", "month_end": "first"},
+        {"cron": 5},
+        {"cron": "@daily"},
+        {"cron": "0 25 * * *"},
+        {"cron": "0 0 30 2 *"},
+        {**DAILY, "cron": "0 9 * * *"},
+        {"cron": "0 9 * * *", "interval": 2},
+        {"rrule": 5},
+        {"rrule": "COUNT=5"},
+        {"rrule": "FREQ=OFTEN"},
+        {"rrule": "FREQ=SECONDLY"},
+        {"rrule": "FREQ=HOURLY;BYHOUR=9"},
+        {"rrule": "FREQ=MONTHLY;BYMONTHDAY=32"},
+        {"rrule": "FREQ=MONTHLY;BYWEEKNO=20"},
+        {"rrule": "FREQ=DAILY;COUNT=3;UNTIL=20261231"},
+        {"rrule": "DTSTART:20260101T090000\nRRULE:FREQ=DAILY"},
+        {"rrule": "RRULE:FREQ=DAILY\nEXDATE:20260101T090000"},
+        {"rrule": "FREQ=DAILY;UNTIL=20260101"},
+        {"rrule": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"},
+        {"rrule": "FREQ=DAILY", "end_date": "2026-12-31"},
+        {"rrule": "FREQ=DAILY", "count": 3},
+        {**DAILY, "exdates": []},
+        {**DAILY, "exdates": ["2026-02-30"]},
+        {**DAILY, "count": 1, "exdates": ["2026-01-15"]},
+        {**DAILY, "skip_holidays": "Finland"},
+        {**DAILY, "skip_holidays": "XX"},
+        {**DAILY, "skip_holidays": "US-ZZ"},
     ],
     ids=json.dumps,
 )
@@ -444,6 +476,10 @@ likely_configs = st.fixed_dictionaries(
         "weekdays": st.lists(st.sampled_from(["mo", "Tuesday", "SUN"]), max_size=3) | json_values,
         "gap": st.sampled_from(Gap).map(str) | json_values,
         "month_end": st.sampled_from(MonthEnd).map(str) | json_values,
+        "cron": st.sampled_from(["0 9 * * mon", "*/5 * 1 * 5L", "0 0 30 2 *"]) | json_values,
+        "rrule": st.sampled_from(["FREQ=DAILY", "rrule:freq=hourly;count=3"]) | json_values,
+        "exdates": st.lists(st.dates().map(str) | json_values, max_size=3) | json_values,
+        "skip_holidays": st.sampled_from(["fi", "US-CA", "XX", "DE-XX"]) | json_values,
         "frequenzy": json_values,
     },
 )
@@ -497,6 +533,57 @@ def test_whatever_values_the_keys_have_nothing_else_is_raised(raw, anchor, zone)
 )
 def test_a_valid_config_is_stored_and_read_again_to_the_same_rule(raw, anchor, zone):
     read_back(raw, anchor, zone)
+
+
+by_cron = st.fixed_dictionaries(
+    {
+        "cron": st.lists(
+            st.text("0123456789*/,-LW#", min_size=1, max_size=4), min_size=5, max_size=5
+        ).map(" ".join)
+        | st.text(max_size=20)
+    },
+    optional={
+        "end_date": st.dates().map(str),
+        "count": st.integers(1, 10_000),
+        "exdates": st.lists(st.dates().map(str) | st.datetimes().map(datetime.isoformat)),
+        "skip_holidays": st.sampled_from(["FI", "IN", "US-CA"]),
+    },
+)
+rrule_parts = st.dictionaries(
+    st.sampled_from(PARTS),
+    st.lists(
+        st.integers(-60, 400).map(str) | st.sampled_from(["MO", "-1FR", "5SU"]), min_size=1
+    ).map(",".join),
+    max_size=5,
+)
+by_rrule = st.fixed_dictionaries(
+    {
+        "rrule": st.builds(
+            lambda unit, parts: ";".join([f"FREQ={unit}", *(f"{k}={v}" for k, v in parts.items())]),
+            st.sampled_from(Unit),
+            rrule_parts,
+        )
+        | st.text("FREQ=DAILY;BYMONTH0123456789,-\n", max_size=40).map("FREQ=".__add__)
+    },
+    optional={
+        "exdates": st.lists(st.dates().map(str) | st.datetimes().map(datetime.isoformat)),
+        "skip_holidays": st.sampled_from(["FI", "IN", "US-CA"]),
+    },
+)
+
+
+@settings(quickly, max_examples=600)
+@given(
+    by_cron | by_rrule,
+    st.datetimes(datetime(2000, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    zones,
+)
+def test_whatever_a_crontab_or_an_rrule_says_it_is_read_soon(raw, anchor, zone):
+    begun = perf_counter()
+
+    read_back(raw, anchor, zone)
+
+    assert perf_counter() - begun < 5
 
 
 def test_an_end_keeps_its_meaning_when_the_schedule_s_zone_is_another():

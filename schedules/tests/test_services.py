@@ -60,7 +60,7 @@ def test_a_failure_while_arming_leaves_nothing_behind(monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError
 
-    monkeypatch.setattr("schedules.arming.arm", fail)
+    monkeypatch.setattr("schedules.services._arm_first", fail)
 
     with pytest.raises(RuntimeError):
         services.create_schedule(plan=plan(), created_by="user_1")

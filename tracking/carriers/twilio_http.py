@@ -1,8 +1,8 @@
 """How the SDK reaches Twilio: its own extension point, over urllib3's pool of connections.
 
 The SDK's default client goes through a requests session, which reads the environment's proxies
-anew for every call; this costs half of it (docs/decisions/0007), waits never without a limit,
-repeats nothing, and says what the SDK's errors leave out: how long to wait, and whether anything
+anew for every call. This one takes half of its time (docs/decisions), never waits without a limit,
+repeats nothing, and tells what the SDK's errors leave out: how long to wait, and whether anything
 was sent at all.
 """
 
@@ -51,7 +51,9 @@ class PooledHttpClient(HttpClient):
         timeout: float | None = None,
         allow_redirects: bool = False,
     ) -> Response:
-        """What the SDK asks for, once. Nothing is logged: addresses hold phone numbers."""
+        """What the SDK asks for, once, within the time-outs of this client.
+
+        Nothing is logged: addresses hold phone numbers."""
         self._last.retry_after = None
         answer: Any = self._pool.request(
             method.upper(),
@@ -59,7 +61,6 @@ class PooledHttpClient(HttpClient):
             body=urlencode(data, doseq=True) if data else None,
             headers=_headers(headers or {}, auth),
             redirect=False,
-            **({"timeout": timeout} if timeout else {}),
         )
         self._last.retry_after = _seconds(answer.headers.get("Retry-After"))
         return Response(answer.status, answer.data.decode("utf-8", "replace"), answer.headers)

@@ -1,8 +1,10 @@
 """The operators' pages about calls and notifications."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
 from django.contrib.messages import get_messages
@@ -10,8 +12,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
+from polaris.admin_words import moment_in_words
 from polaris.tests.accounts import signed_in
+from schedules import services
 from schedules.models import CallSchedule
 from schedules.tests.factories import CallScheduleFactory
 from tracking.admin_story import story_of
@@ -215,6 +220,80 @@ class TestCallsOfASchedule:
 
         assert response.context["cl"].result_list[0].last_call_status == "busy"
         assert "Last call" in response.content.decode()
+
+
+class TestOccurrencesOfASchedule:
+    @pytest.fixture
+    def hourly(self):
+        """Since yesterday, on the clock of Berlin."""
+        start = (timezone.now() - timedelta(days=1)).replace(minute=0, second=0, microsecond=0)
+        return CallScheduleFactory(
+            scheduled_time=start,
+            created_at=start,
+            timezone="Europe/Berlin",
+            repeat_config={"enabled": True, "frequency": "hourly", "interval": 1},
+        )
+
+    def test_stand_on_its_page_with_their_reasons_the_latest_first(self, desk, hourly):
+        now = timezone.now()
+        last = hourly.timetable.due(now - timedelta(hours=2), now, 5)[-1]
+        CallLogFactory(
+            schedule=hourly, occurrence=last, status="busy", error_message="Engaged for hours."
+        )
+        services.pause(hourly)
+
+        html = desk.get(page(hourly)).content.decode()
+
+        table = html.split("Occurrences, and why")[1].split("</table>")[0]
+        assert table.count("<tbody") == 15
+        assert table.count("The schedule is paused since") == 5
+        assert table.count("nothing that is kept says why") == 9
+        assert table.index("The schedule is paused") < table.index("Engaged for hours.")
+        assert moment_in_words(last, hourly.zone) in table
+
+    def test_reach_back_as_far_as_needed(self, desk):
+        yearly = CallScheduleFactory(
+            scheduled_time=NINE.replace(year=2012),
+            created_at=NINE.replace(year=2012),
+            repeat_config={"enabled": True, "frequency": "yearly", "interval": 1},
+        )
+
+        with time_machine.travel(NINE + timedelta(days=1)):
+            html = desk.get(page(yearly)).content.decode()
+
+        table = html.split("Occurrences, and why")[1].split("</table>")[0]
+        years = re.findall(r"24 Nov (\d{4}), 09:00 UTC", table)
+        assert years == [str(year) for year in range(2031, 2016, -1)]
+
+    def test_show_what_is_skipped_among_the_next(self, desk, hourly):
+        CallSchedule.objects.update(calling_window={"start": "08:00", "end": "21:00"})
+
+        assert "outside the calling window" in desk.get(page(hourly)).content.decode()
+
+    def test_ask_the_database_as_often_for_many_as_for_few(
+        self, desk, hourly, django_assert_num_queries
+    ):
+        due = hourly.timetable.due(hourly.created_at, timezone.now(), 100)
+        CallLogFactory(schedule=hourly, occurrence=due[-1], status="busy")
+        desk.get(page(hourly))
+        with CaptureQueriesContext(connection) as few:
+            desk.get(page(hourly))
+        for occurrence in due[:-1]:
+            CallLogFactory(schedule=hourly, occurrence=occurrence, status="busy")
+
+        # Where there is a second page of calls they are counted: nothing else is asked.
+        with django_assert_num_queries(len(few)):
+            desk.get(page(hourly))
+
+    def test_are_hidden_from_who_may_not_see_logs(self, hourly):
+        html = signed_in("view_callschedule").get(page(hourly)).content.decode()
+
+        assert "Occurrences, and why" not in html
+
+    def test_a_schedule_that_has_nothing_has_an_empty_table(self, desk):
+        schedule = CallScheduleFactory(status="cancelled", scheduled_time=NINE.replace(year=2020))
+
+        assert "No data" in desk.get(page(schedule)).content.decode()
 
 
 class TestSendAgain:

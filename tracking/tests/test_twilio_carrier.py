@@ -1,18 +1,61 @@
 """The Twilio back end: the real SDK against the simulated carrier over HTTP."""
 
 import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-import requests
-import responses
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
 
 from tracking.carriers.base import CallNotAccepted, CallRequest, Trouble
 from tracking.carriers.twilio import TwilioCarrier, callback_url
 from tracking.simulator.testing import running_carrier
 from tracking.states import CallStatus
 
-URL = "https://api.twilio.com/2010-04-01/Accounts/AC00000000000000000000000000000000/Calls.json"
+
+@contextmanager
+def answering(settings, status=201, body="{}", *, resets=False, **headers) -> Iterator[list[str]]:
+    """A server that gives everybody the same answer, or none; tells the bodies that it was sent."""
+    heard: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            heard.append(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+            self.answer()
+
+        def do_GET(self):
+            self.answer()
+
+        def answer(self):
+            if resets:
+                self.connection.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
+                self.connection.close()
+                return
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_):
+            """Quiet."""
+
+        def finish(self):
+            if not resets:
+                super().finish()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings.TWILIO_API_BASE_URL = f"http://127.0.0.1:{server.server_port}"
+        yield heard
+        server.shutdown()
 
 
 def request(to="+14155550100", **more) -> CallRequest:
@@ -52,7 +95,7 @@ def test_an_accepted_call_has_an_id_and_asks_for_every_event(carrier, simulated)
     ("to", "trouble", "code", "accepted"),
     [
         ("+14155550111", Trouble.NUMBER, "21211", 0),
-        ("+14155550112", Trouble.ACCOUNT, "21215", 0),
+        ("+14155550112", Trouble.PERMISSION, "21215", 0),
         ("+14155550113", Trouble.ACCOUNT, "20003", 0),
         ("+14155550114", Trouble.BUSY, "20429", 0),
         ("+14155550115", Trouble.AMBIGUOUS, "20500", 1),
@@ -85,51 +128,109 @@ def test_a_refused_connection_means_that_nothing_was_sent(settings):
     assert refused.value.trouble is Trouble.NOT_SENT
 
 
-@responses.activate
 @pytest.mark.parametrize(
     ("status", "body", "trouble"),
     [
         (502, "<html>Bad gateway</html>", Trouble.AMBIGUOUS),
         (504, "", Trouble.AMBIGUOUS),
         (201, '{"sid": "CA', Trouble.AMBIGUOUS),
+        (201, "{}", Trouble.AMBIGUOUS),
         (429, '{"code": 20429, "message": "Too many"}', Trouble.BUSY),
         (400, '{"code": 99999, "message": "New"}', Trouble.REQUEST),
         (403, '{"code": 88888, "message": "New"}', Trouble.ACCOUNT),
+        (307, "", Trouble.REQUEST),
     ],
 )
-def test_answers_that_the_simulation_does_not_give(status, body, trouble):
-    responses.post(URL, status=status, body=body)
-
-    with pytest.raises(CallNotAccepted) as refused:
+def test_answers_that_the_simulation_does_not_give(settings, status, body, trouble):
+    served = answering(settings, status, body, Location="/elsewhere")
+    with served as heard, pytest.raises(CallNotAccepted) as refused:
         TwilioCarrier().place_call(request())
 
     assert refused.value.trouble is trouble
-    assert len(responses.calls) == 1
+    assert len(heard) == 1
 
 
-@responses.activate
-def test_a_reset_connection_is_asked_once():
-    responses.post(URL, body=requests.ConnectionError(ConnectionResetError(104, "reset")))
+@pytest.mark.parametrize(
+    ("headers", "waits"),
+    [
+        ({"Retry_After": "7"}, timedelta(seconds=7)),
+        ({"Retry_After": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({}, None),
+    ],
+)
+def test_how_long_to_wait_is_told_where_twilio_says_it(settings, headers, waits):
+    served = answering(settings, 429, '{"code": 20429, "message": "Too many"}', **headers)
+    with served, pytest.raises(CallNotAccepted) as refused:
+        TwilioCarrier().place_call(request())
+
+    assert refused.value.retry_after == waits
+
+
+def test_a_reset_connection_is_asked_once(settings):
+    with answering(settings, resets=True) as heard, pytest.raises(CallNotAccepted) as refused:
+        TwilioCarrier().place_call(request())
+
+    assert refused.value.trouble is Trouble.AMBIGUOUS
+    assert len(heard) == 1
+
+
+def test_a_name_that_cannot_be_resolved_means_that_nothing_was_sent(settings):
+    settings.TWILIO_API_BASE_URL = "http://nowhere.invalid"
 
     with pytest.raises(CallNotAccepted) as refused:
         TwilioCarrier().place_call(request())
 
-    assert refused.value.trouble is Trouble.AMBIGUOUS
-    assert len(responses.calls) == 1
+    assert refused.value.trouble is Trouble.NOT_SENT
 
 
-@responses.activate
 def test_the_voice_url_is_filled_and_else_a_greeting_is_sent(settings):
-    responses.post(URL, status=201, json={"sid": "CA" + "1" * 32, "status": "queued"})
+    with answering(settings, body='{"sid": "CA1", "status": "queued"}') as heard:
+        TwilioCarrier().place_call(request())
+        settings.TWILIO_VOICE_URL = "https://agents.example/{agent_instance_id}?for={schedule_id}"
+        TwilioCarrier().place_call(request(agent_instance_id="agent 7/ä"))
 
-    TwilioCarrier().place_call(request())
-    settings.TWILIO_VOICE_URL = "https://agents.example/{agent_instance_id}?for={schedule_id}"
-    TwilioCarrier().place_call(request(agent_instance_id="agent 7/ä"))
-
-    greeting, agent = (call.request.body for call in responses.calls)
+    greeting, agent = heard
     assert "Twiml=%3CResponse" in greeting
     assert "Url=https%3A%2F%2Fagents.example%2Fagent%25207%252F%25C3%25A4" in agent
     assert "Twiml" not in agent
+
+
+def test_machines_are_listened_for_only_where_the_policy_wants_to_know(settings):
+    with answering(settings, body='{"sid": "CA1", "status": "queued"}') as heard:
+        TwilioCarrier().place_call(request())
+        TwilioCarrier().place_call(request(detects_machines=True))
+
+    assert ["MachineDetection=Enable" in body for body in heard] == [False, True]
+
+
+def test_calls_to_a_number_are_found_again(carrier, simulated):
+    answer = carrier.place_call(request("+14155550101"))
+    carrier.place_call(request("+14155550102"))
+    now = timezone.now()
+
+    minute = timedelta(minutes=1)
+    found = carrier.find_calls("+14155550101", since=now - minute, until=now + minute)
+    long_ago = carrier.find_calls("+14155550101", since=now - 2 * minute, until=now - minute)
+
+    assert [report.call_id for report in found] == [answer.call_id]
+    assert long_ago == []
+
+
+def test_a_carrier_that_cannot_list_says_so(settings):
+    with answering(settings, 503, ""):
+        found = TwilioCarrier().find_calls("+1415", since=timezone.now(), until=timezone.now())
+
+    assert found is None
+
+
+def test_a_call_that_rings_is_cancelled_and_one_that_is_over_is_left(carrier, simulated):
+    ringing = carrier.place_call(request("+14155550102"))
+    over = carrier.place_call(request("+14155550126"))
+    simulated_end = carrier.stop_call(ringing.call_id, hang_up=False)
+    simulated.wait_idle()
+
+    assert simulated_end.status == CallStatus.CANCELLED
+    assert carrier.stop_call(over.call_id, hang_up=True).status == CallStatus.COMPLETED
 
 
 def test_a_call_can_be_fetched_again(carrier, simulated):
@@ -148,11 +249,9 @@ def test_a_call_that_twilio_has_no_record_of_has_failed(carrier):
     assert "no record" in found.reason
 
 
-@responses.activate
-def test_a_call_that_cannot_be_asked_for_is_not_decided():
-    responses.get(URL.replace(".json", f"/CA{'f' * 32}.json"), status=503)
-
-    assert TwilioCarrier().fetch_call("CA" + "f" * 32) is None
+def test_a_call_that_cannot_be_asked_for_is_not_decided(settings):
+    with answering(settings, 503, ""):
+        assert TwilioCarrier().fetch_call("CA" + "f" * 32) is None
 
 
 @pytest.mark.parametrize("name", ["ACCOUNT_SID", "AUTH_TOKEN", "FROM_NUMBER", "WEBHOOK_URL"])

@@ -249,7 +249,7 @@ def test_a_webhook_that_we_failed_to_process_is_taken_up_when_it_is_repeated(log
     with monkeypatch.context() as patch:
         patch.setattr(inbox, "apply_report", fail)
         answer = report("ringing")
-    assert (answer.status_code, answer.json()["error_code"]) == (500, "SYSTEM_001")
+    assert (answer.status_code, answer.json()["error_code"]) == (503, "SYSTEM_003")
     assert WebhookEvent.objects.get().outcome == "received"
 
     answer = report("ringing")
