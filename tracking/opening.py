@@ -126,10 +126,19 @@ def _open(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
         decision = decide(armed, existing=existing.get(key), live=live, now=now, halt=halt)
         opening = openings[armed.pk] = Opening(armed, decision)
         if isinstance(decision, Dial):
-            opening.log = decision.deferred or ledger.new_row(armed, now=now)
+            opening.log = _renewed(decision.deferred, armed, now) or ledger.new_row(armed, now=now)
             live.append(opening.log)
     _write([opening for opening in openings.values() if opening.log], now)
     return openings
+
+
+def _renewed(deferred: CallLog | None, armed: ActiveSchedule, now: datetime) -> CallLog | None:
+    """An attempt that is asked for again: now, and at the number that its schedule has now.
+
+    A look-up goes by this time; by that of a refusal it would give the carrier's list no time."""
+    if deferred is not None:
+        deferred.phone, deferred.timestamp = armed.schedule.phone, max(now, armed.due_at)
+    return deferred
 
 
 def _write(dialled: list[Opening], now: datetime) -> None:
@@ -142,13 +151,15 @@ def _write(dialled: list[Opening], now: datetime) -> None:
     # In one order, so that two claims that want the same numbers form no circle.
     new = sorted((log for log in logs if log._state.adding), key=lambda log: log.phone)
     CallLog.objects.bulk_create(new)
-    again = [log for log in logs if log not in new]
-    if again:
-        move(
-            CallLog.objects.filter(pk__in=[log.pk for log in again]),
-            to=CallStatus.PENDING,
-            sources={CallStatus.DEFERRED},
-        )
+    for log in logs:
+        if log.status == CallStatus.DEFERRED:
+            move(
+                CallLog.objects.filter(pk=log.pk),
+                to=CallStatus.PENDING,
+                sources={CallStatus.DEFERRED},
+                phone=log.phone,
+                timestamp=log.timestamp,
+            )
     for log in logs:
         log.status = CallStatus.PENDING
     move(
