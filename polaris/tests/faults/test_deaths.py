@@ -19,6 +19,7 @@ from polaris.tests.faults.evidence import (
     story,
 )
 from polaris.tests.stack import wait_until
+from schedules import gate
 from schedules.models import CallSchedule
 from tracking.models import CallLog
 
@@ -84,6 +85,40 @@ def test_who_dies_with_the_ledger_open_may_have_dialled(engine: Engine, client_o
     rescue(engine, victims)
     assert outcomes(victims) == dict.fromkeys(steps, DIALLED_AGAIN)
     assert engine.carrier.accepted() == len(steps)
+
+
+def test_the_call_of_a_dead_runner_does_not_keep_the_only_place(engine: Engine, client_of_web):
+    """It counts as live until it is taken over, and that takes no place."""
+    one = {"MAX_CONCURRENT_CALLS": "1"}
+    first = arranged()
+    engine.run_until_dead("after the opening of the ledger", **HOLDS_LONG, **one)
+    second = arranged()
+
+    let_leases_run_out()
+    engine.start_runner(**one)
+    comes_to_rest()
+
+    assert (story(first), story(second)) == (DIALLED_AGAIN, DIALLED)
+    check_exactly_once(engine.carrier)
+
+
+def test_what_a_dead_runner_left_is_found_out_though_dialling_is_paused(
+    engine: Engine, client_of_web
+):
+    schedule = arranged()
+    engine.run_until_dead("after the opening of the ledger", **HOLDS_LONG)
+    gate.close("A fire drill.", by="operator")
+
+    let_leases_run_out()
+    engine.start_runner()
+    wait_until(
+        lambda: story(schedule) == DIALLED_AGAIN[:1], what="it is found out", patience=PATIENCE
+    )
+    assert engine.carrier.accepted() == 0
+    gate.reopen(by="operator")
+    comes_to_rest()
+
+    assert story(schedule) == DIALLED_AGAIN
 
 
 def test_who_dies_before_a_refusal_is_written_has_not_dialled_either(engine: Engine):
