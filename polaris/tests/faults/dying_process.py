@@ -62,6 +62,10 @@ def _something_is_due(*, moment: Any, **_: object) -> bool:
     return rows.due(moment).exists()
 
 
+def _any_is_dialled(openings: Mapping[str, Any]) -> bool:
+    return any(opening.log for opening in openings.values())
+
+
 def _is_create(_client: object, method: str, uri: str, *_: object, **__: object) -> bool:
     return method.upper() == "POST" and uri.endswith("/Calls.json")
 
@@ -74,8 +78,8 @@ STEPS: Mapping[str, Before | After] = {
     "within the claim": Before("schedules.gate.note", lambda admission: admission.taken),
     "between the claim and its schedule": Before("schedules.claims._tell_schedules", bool),
     "after the claim": After("schedules.jobstore.claim_due", bool),
-    "within the opening of the ledger": After("tracking.opening._open", bool),
-    "after the opening of the ledger": After("tracking.opening.open_claim", bool),
+    "within the opening of the ledger": After("tracking.opening._open", _any_is_dialled),
+    "after the opening of the ledger": After("tracking.opening.open_claim", _any_is_dialled),
     "before the carrier is asked": Before(f"{_CARRIER}.place_call"),
     "before the create is sent": Before(
         "tracking.carriers.twilio_http.PooledHttpClient.request", _is_create

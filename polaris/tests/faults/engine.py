@@ -43,11 +43,14 @@ def number(ending: str = "99") -> str:
 
 
 def moment(seconds: float) -> datetime:
-    """So many seconds from now."""
-    return datetime.now(UTC) + timedelta(seconds=seconds)
+    """So many seconds from now, in whole milliseconds, as schedules keep it."""
+    at = datetime.now(UTC) + timedelta(seconds=seconds)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-def arranged(ending: str = "99", *, at: datetime | None = None, **policies: Any) -> CallSchedule:
+def arranged(
+    ending: str = "99", *, at: datetime | None = None, owner: str = "somebody", **policies: Any
+) -> CallSchedule:
     """A schedule as the API would make it; without `at` due as soon as it is seen."""
     at = at or moment(0)
     plan = make_plan(
@@ -58,7 +61,7 @@ def arranged(ending: str = "99", *, at: datetime | None = None, **policies: Any)
         now=at - timedelta(seconds=1),
         **policies,
     )
-    return services.create_schedule(plan=plan, created_by="client", description=f"to {ending}")
+    return services.create_schedule(plan=plan, created_by=owner, description=f"to {ending}")
 
 
 def arranged_together(endings: Iterable[str], **more: Any) -> list[CallSchedule]:

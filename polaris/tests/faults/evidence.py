@@ -9,9 +9,8 @@ from tracking.models import CallLog
 from tracking.simulator.testing import SimulatedCarrier
 
 _ATTEMPT = re.compile(r"attempt_id=(log_\w+)")
-# An attempt is followed by another where the carrier is seen not to have had it, or by a policy.
-NOT_PLACED = "not_placed"
-NEVER_PLACED = ("missed", "deferred")
+# An attempt is followed by another where it was never placed, or by a policy.
+NEVER_TAKEN = ("not_placed", "not_wanted")
 
 
 def creates(carrier: SimulatedCarrier) -> dict[str, list[str]]:
@@ -44,7 +43,7 @@ def check_exactly_once(carrier: SimulatedCarrier) -> None:
 def _check_attempts(attempts: list[CallLog]) -> None:
     schedule = CallSchedule.objects.filter(pk=attempts[0].schedule_id).first()
     for log in attempts[:-1]:
-        again = log.error_code == NOT_PLACED or (schedule and schedule.retry_policy)
+        again = log.error_code in NEVER_TAKEN or (schedule and schedule.retry_policy)
         assert again, f"{log.pk} ({log.status}, {log.error_code}) was followed by another attempt"
 
 
