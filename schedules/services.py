@@ -180,8 +180,6 @@ def call_now(schedule: CallSchedule) -> CallSchedule:
     moment = timezone.now()
     with atomic():
         _lock_armed(schedule)
-        if not schedule.is_recurring:
-            _stop_calls(schedule, "called now")  # what it was due for before is not dialled
         scheduled = {ScheduleStatus.SCHEDULED}
         _move(schedule, ScheduleStatus.SCHEDULED, "called now", sources=scheduled)
         waiting = ActiveSchedule.objects.filter(
