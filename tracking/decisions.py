@@ -13,7 +13,7 @@ from django.conf import settings
 from schedules.models import ActiveSchedule, Overlap
 from schedules.states import DIALLABLE
 from tracking.models import CallLog
-from tracking.states import NOT_WANTED, CallStatus
+from tracking.states import CallStatus
 
 # A schedule that slept for months is caught up with in steps of this many occurrences.
 MISSED_AT_ONCE = 500
@@ -68,16 +68,11 @@ class FoundOpen:
 
 
 @dataclass(frozen=True, slots=True)
-class Anew:
-    """A pause closed this attempt before the carrier took it; resumed, it is the next attempt."""
-
-
-@dataclass(frozen=True, slots=True)
 class Lost:
     """The claim was taken from us: its schedule was paused, cancelled, changed or deleted."""
 
 
-Decision = Dial | Miss | GiveUp | Wait | Impossible | FoundOpen | Anew | Lost
+Decision = Dial | Miss | GiveUp | Wait | Impossible | FoundOpen | Lost
 
 
 def decide(
@@ -92,13 +87,10 @@ def decide(
     the line to the same number or of the same schedule; `halt` says why all dialling is stopped,
     where it is."""
     schedule = armed.schedule
-    is_withdrawn = existing is not None and existing.error_code == NOT_WANTED
-    if existing and existing.status != CallStatus.DEFERRED and not is_withdrawn:
+    if existing and existing.status != CallStatus.DEFERRED:
         return FoundOpen()
     if schedule.status not in DIALLABLE or armed.is_lease_over(now):
         return Lost()
-    if is_withdrawn:
-        return Anew()
     return _decide(armed, existing, live, now, halt)
 
 

@@ -12,7 +12,7 @@ from schedules.models import ActiveSchedule
 from tracking import ledger, refusals
 from tracking.carriers import get_carrier
 from tracking.carriers.base import CallNotAccepted, CallReport, CallRequest, Trouble
-from tracking.decisions import Anew, Dial, FoundOpen, GiveUp, Impossible, Lost, Miss, Wait
+from tracking.decisions import Dial, FoundOpen, GiveUp, Impossible, Lost, Miss, Wait
 from tracking.ledger import Accepted
 from tracking.models import CallLog
 from tracking.opening import Opening, Openings
@@ -60,8 +60,6 @@ def _carry_out(opening: Opening) -> None:
             case Impossible(reason):
                 logger.error("the rule of %s cannot be followed: %s", armed.schedule_id, reason)
                 ledger.record_impossible(armed, reason)
-            case Anew():
-                ledger.record_anew(armed)
             case FoundOpen():
                 _leave_unknown(armed)
             case Lost():

@@ -22,7 +22,7 @@ from tracking.carriers.base import CallReport
 from tracking.models import CallLog
 from tracking.reports import SILENCE, Verdict, apply_report, apply_to
 from tracking.settlement import settle
-from tracking.states import LIVE, NOT_PLACED, CallStatus
+from tracking.states import LIVE, CallStatus
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def _not_placed(log: CallLog) -> None:
         wanted = in_time and _is_wanted(log)
         outcome = "It is dialled again." if wanted else "It is too late to dial it again."
         closed = ledger.close_unknown(
-            log, code=NOT_PLACED, message=f"The carrier never took this call. {outcome}"
+            log, code="not_placed", message=f"The carrier never took this call. {outcome}"
         )
         if closed and wanted and log.schedule_id and log.occurrence:
             arming.arm_retry(

@@ -189,14 +189,6 @@ def record_waiting(armed: ActiveSchedule, wait: Wait) -> None:
         arming.wake_waiting(wait.on)  # it has ended while we wrote
 
 
-def record_anew(armed: ActiveSchedule) -> None:
-    """Let an occurrence be looked at at once, as its next attempt."""
-    with atomic():
-        now = timezone.now()
-        if arming.put_off(armed, until=now, reason="", attempt=F("attempt") + 1):
-            settle(armed.schedule_id)
-
-
 def record_impossible(armed: ActiveSchedule, reason: str) -> None:
     """Write down that an occurrence cannot be dialled, and pause its schedule until it is mended.
 

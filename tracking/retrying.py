@@ -8,7 +8,7 @@ from schedules import arming
 from schedules.models import CallSchedule
 from schedules.states import FINAL, ScheduleStatus
 from tracking.models import CallLog
-from tracking.states import NOT_PLACED, NOT_WANTED, CallStatus
+from tracking.states import CallStatus
 
 _OUTCOMES = {
     CallStatus.BUSY: "busy",
@@ -50,9 +50,9 @@ def _outcome(log: CallLog) -> str:
 
 
 def _attempts_made(log: CallLog) -> int:
-    """Attempts that the carrier took; one that it never did is no attempt."""
+    """Attempts that the carrier took; one that was never placed is no attempt."""
     made = CallLog.objects.filter(schedule_id=log.schedule_id, occurrence__in=[log.occurrence])
-    return made.exclude(error_code__in=[NOT_PLACED, NOT_WANTED]).count()
+    return made.exclude(error_code="not_placed").count()
 
 
 def _in_window(schedule: CallSchedule, moment: datetime) -> datetime | None:

@@ -33,10 +33,6 @@ LIVE = frozenset({S.QUEUED, S.INITIATED, S.RINGING, S.IN_PROGRESS})
 ON_THE_LINE = LIVE | {S.PENDING, S.UNKNOWN}
 UNSETTLED = ON_THE_LINE | {S.DEFERRED}
 
-# Why attempts ended that the carrier never took: it is seen not to have them; or we took them back.
-NOT_PLACED = "not_placed"
-NOT_WANTED = "not_wanted"
-
 _ENDS = FINAL - {S.MISSED}
 
 TRANSITIONS = Transitions(

@@ -4,7 +4,7 @@ from django.utils import timezone
 
 from polaris.states import move
 from tracking.models import CallLog
-from tracking.states import LIVE, NOT_WANTED, CallStatus
+from tracking.states import LIVE, CallStatus
 
 
 def stop_calls(schedule_id: str, *, reason: str, stop: str = "") -> None:
@@ -18,7 +18,7 @@ def stop_calls(schedule_id: str, *, reason: str, stop: str = "") -> None:
         logs,
         to=CallStatus.CANCELLED,
         sources={CallStatus.DEFERRED},
-        error_code=NOT_WANTED,
+        error_code="not_wanted",
         error_message=f"{reason} The carrier had not taken the call yet.",
         end_time=now,
         next_check_at=None,

@@ -165,36 +165,6 @@ def test_a_schedule_that_is_put_away_meanwhile_closes_it(act):
     assert "The carrier had not taken the call yet." in log.error_message
 
 
-def test_one_that_is_paused_and_resumed_meanwhile_is_dialled_as_the_next_attempt(clock):
-    schedule = due()
-    refuse(Trouble.BUSY)
-    dial_what_is_due()
-
-    services.pause(schedule)
-    services.resume(CallSchedule.objects.get())
-    for _ in range(2):
-        dial_what_is_due()
-
-    logs = CallLog.objects.order_by("attempt")
-    assert [log.status for log in logs] == [S.CANCELLED, S.QUEUED]
-    assert not ActiveSchedule.objects.exists()
-    assert due_schedule().status == ScheduleStatus.RUNNING
-
-
-def test_one_that_is_called_now_meanwhile_is_closed(clock):
-    due()
-    refuse(Trouble.BUSY)
-    dial_what_is_due()
-
-    clock.shift(timedelta(seconds=1))
-    services.call_now(CallSchedule.objects.get())
-    dial_what_is_due()
-
-    logs = CallLog.objects.order_by("occurrence")
-    assert [log.status for log in logs] == [S.CANCELLED, S.QUEUED]
-    assert "The carrier had not taken the call yet." in logs[0].error_message
-
-
 def test_a_refused_account_stops_all_dialling_and_burns_nothing(clock, settings):
     settings.DIALLING_PROBE_SECONDS = 10
     for number in range(4):
