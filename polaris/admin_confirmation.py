@@ -4,10 +4,11 @@ On a list the action answers with a page that says what would happen, and acts o
 been confirmed. On an object's page it is a dialog, which acts when it is submitted.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django import forms
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin, helpers
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
@@ -19,6 +20,7 @@ from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from unfold.decorators import action
+from unfold.forms import BaseDialogForm
 
 from polaris.admin_site import page_of
 from polaris.database import atomic
@@ -27,19 +29,28 @@ from polaris.errors import PolarisError
 NAMED = 10  # so many objects are named in a message or on a page; the others are counted
 
 
+class NoChoices(forms.Form):
+    """A confirmation that asks for nothing but a yes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Something that an operator does to objects one by one, and the words for it."""
+    """Something that an operator does to objects one by one, and the words for it.
+
+    `choices` are the boxes of its confirmation; `act` gets what is put into them by name, and as
+    `by` who acts, where it `names_actor`."""
 
     name: str
     label: str
     done: str
     icon: str
     consequence: str
-    act: Callable[[Any], object]
+    act: Callable[..., object]
     permission: str
     offered_in: frozenset[str] = frozenset()
     deletes: bool = False
+    choices: type[forms.Form] = NoChoices
+    names_actor: bool = False
 
 
 class OperationsMixin:
@@ -81,9 +92,11 @@ def list_action(operation: Operation) -> Callable[..., HttpResponse | None]:
     def run(
         model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Any]
     ) -> HttpResponse | None:
-        if request.POST.get("confirm") != "yes":
-            return _question(model_admin, request, queryset, operation)
-        perform(model_admin, request, queryset, operation)
+        is_confirmed = request.POST.get("confirm") == "yes"
+        form = operation.choices(request.POST if is_confirmed else None)
+        if not form.is_valid():
+            return _question(model_admin, request, queryset, operation, form)
+        perform(model_admin, request, queryset, operation, form)
         return None
 
     run.__name__ = list_action_name(operation)
@@ -95,17 +108,20 @@ def list_action(operation: Operation) -> Callable[..., HttpResponse | None]:
 def detail_action(operation: Operation) -> Any:
     """The operation as a button on an object's page, with a dialog that must be submitted."""
 
-    def run(model_admin: Any, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
+    def run(
+        model_admin: Any, request: HttpRequest, form: forms.Form, object_id: str
+    ) -> HttpResponse:
         row = model_admin.get_object(request, unquote(object_id))
         if row is None:
             raise Http404
-        perform(model_admin, request, [row], operation)
+        perform(model_admin, request, [row], operation, form)
         return go_to(request, page_of(model_admin.model, row.pk))
 
     run.__name__ = operation.name
     dialog = {
         "title": f"{operation.label}?",
         "description": operation.consequence,
+        "form_class": dialog_form(operation.choices),
         "form_submit_text": f"Yes, {operation.label.lower()}",
     }
     return action(
@@ -117,20 +133,30 @@ def detail_action(operation: Operation) -> Any:
     )(run)
 
 
+def dialog_form(choices: type[forms.Form]) -> type[BaseDialogForm]:
+    """Those boxes in one of unfold's dialogs."""
+    return type(choices.__name__, (choices, BaseDialogForm), {})
+
+
 def perform(
     model_admin: ModelAdmin,
     request: HttpRequest,
     rows: Iterable[Model],
     operation: Operation,
+    form: forms.Form,
 ) -> None:
-    """Do it to each row, each in a transaction of its own, and tell what came of it."""
+    """Do it to each row, each in a transaction of its own, and tell what came of it.
+
+    `form` holds the operation's choices, and is valid."""
+    chosen = {name: form.cleaned_data[name] for name in operation.choices.base_fields}
+    actor = {"by": request.user.get_username()} if operation.names_actor else {}
     done, passed_over = [], []
     for row in rows:
         name = Truncator(str(row)).chars(60)
         try:
             with atomic():
-                _record(request, row, operation)
-                operation.act(row)
+                _record(request, row, operation, chosen)
+                operation.act(row, **chosen, **actor)
         except PolarisError as error:
             passed_over.append(f"{name} ({_clause(error.issue)})")
         else:
@@ -152,7 +178,11 @@ def go_to(request: HttpRequest, path: str) -> HttpResponse:
 
 
 def _question(
-    model_admin: Any, request: HttpRequest, queryset: QuerySet[Any], operation: Operation
+    model_admin: Any,
+    request: HttpRequest,
+    queryset: QuerySet[Any],
+    operation: Operation,
+    form: forms.Form,
 ) -> HttpResponse:
     count = queryset.count()
     rows = list(queryset[:NAMED])
@@ -163,6 +193,7 @@ def _question(
         "title": f"{operation.label}?",
         "opts": model_admin.opts,
         "operation": operation,
+        "form": form,
         "action": list_action_name(operation),
         "count": count,
         "rows": [(row, model_admin.badge_of(row)) for row in rows],
@@ -177,12 +208,24 @@ def _question(
     return TemplateResponse(request, "admin/confirm_operation.html", context)
 
 
-def _record(request: HttpRequest, row: Model, operation: Operation) -> None:
+def _record(
+    request: HttpRequest, row: Model, operation: Operation, chosen: Mapping[str, object]
+) -> None:
     flag = DELETION if operation.deletes else CHANGE
     actor: Any = request.user.pk
     LogEntry.objects.log_actions(
-        actor, [row], flag, change_message=operation.label, single_object=True
+        actor, [row], flag, change_message=_in_words(operation, chosen), single_object=True
     )
+
+
+def _in_words(operation: Operation, chosen: Mapping[str, object]) -> str:
+    """What was done, for the history: `Cancel for good; Hang up`."""
+    words = [operation.label]
+    for name, value in chosen.items():
+        label = str(operation.choices.base_fields[name].label)
+        if value:
+            words.append(label if value is True else f"{label}: {value}")
+    return "; ".join(words)
 
 
 def _named(names: list[str]) -> str:

@@ -4,8 +4,9 @@ Under MongoDB Django's own `transaction.atomic` does nothing and its `on_commit`
 the block fails, so the back end's own pair takes their place there.
 """
 
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from django.db import (
@@ -20,6 +21,7 @@ from django.db import (
 from django.db.models import Case, Model, Value, When
 
 _KEPT_SECONDS = 300
+_turn = threading.RLock()
 
 
 def is_mongodb() -> bool:
@@ -32,9 +34,41 @@ def can_skip_locked() -> bool:
     return connection.features.has_select_for_update_skip_locked
 
 
-def atomic() -> AbstractContextManager[None]:
-    """A transaction, or a savepoint inside one."""
-    return _mongodb_atomic() if is_mongodb() else transaction.atomic()
+def atomic(*, savepoint: bool = True) -> AbstractContextManager[None]:
+    """A transaction, or a savepoint inside one.
+
+    Without the savepoint, which costs two round trips, an error undoes the whole transaction."""
+    if is_mongodb():
+        return _mongodb_atomic()
+    block = transaction.atomic(savepoint=savepoint)
+    return block if connection.in_atomic_block else _in_turn(block)
+
+
+def one_statement() -> AbstractContextManager[None]:
+    """For a single write that may be refused: nothing, or a savepoint inside a transaction."""
+    return atomic() if connection.in_atomic_block else _in_turn(nullcontext())
+
+
+@contextmanager
+def _in_turn(block: AbstractContextManager[None]) -> Iterator[None]:
+    """SQLite has one writer at a time, and who waits for it looks again every tenth of a second:
+    the threads of a process queue up by themselves and look at SQLite one after the other."""
+    with _turn if connection.vendor == "sqlite" else nullcontext(), block:
+        yield
+
+
+@contextmanager
+def sent_together() -> Iterator[None]:
+    """For writes inside a transaction: where the database can, they go in one round trip.
+
+    What the database says of any of them is raised at the end of the block; how many rows they
+    changed is not told. No `atomic` may begin or end within."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
 
 
 def on_commit(callback: Callable[[], object]) -> None:

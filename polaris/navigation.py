@@ -13,6 +13,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("schedules.callschedule", "Schedules", "event_repeat"),
             ("schedules.activeschedule", "Active schedules", "alarm"),
             ("tracking.calllog", "Call logs", "call_log"),
+            ("schedules.gate", "Gate", "block"),
         ),
     ),
     (

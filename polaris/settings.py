@@ -186,7 +186,10 @@ SCHEDULER_LEASE_SECONDS = env.decimal(
 SCHEDULER_LEASE = timedelta(seconds=SCHEDULER_LEASE_SECONDS)
 
 # -- notifications -------------------------------------------------------------------------------
-NOTIFY_EVENTS = env.words("NOTIFY_EVENTS", ["call.failed", "call.missed", "schedule.failed"])
+NOTIFY_EVENTS = env.words(
+    "NOTIFY_EVENTS",
+    ["call.failed", "call.missed", "call.stuck", "schedule.failed", "dialling.*"],
+)
 NOTIFY_EMAIL_TO = env.addresses("NOTIFY_EMAIL_TO")
 NOTIFY_WEBHOOK_URL = env.url("NOTIFY_WEBHOOK_URL")
 NOTIFY_WEBHOOK_SECRET = env.text("NOTIFY_WEBHOOK_SECRET")

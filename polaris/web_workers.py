@@ -3,7 +3,7 @@
 Django's own handler begins a thread for every request, which opens a connection and closes it
 again, and it crosses over into that thread once for each middleware. Here a request crosses over
 once, and the process never has more connections than threads (and one for what asynchronous views
-do). docs/decisions/0007 has the figures."""
+do). docs/decisions/0008 has the figures."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

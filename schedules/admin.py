@@ -45,6 +45,7 @@ from polaris.admin_words import clock_in_words, distance_in_words, moment_in_wor
 from polaris.errors import PolarisError
 from polaris.masking import mask_phone
 from schedules import (
+    admin_gate,  # noqa: F401 (registers itself)
     admin_housekeeping,  # noqa: F401 (registers itself)
     services,
 )
@@ -349,23 +350,36 @@ _RECORD: Any = (
 class ActiveScheduleAdmin(ReadOnlyAdmin):
     """What is armed: the calls to come, the earliest first."""
 
-    list_display = ["due", "schedule_link", "state", "claim", "origin", "attempt"]
+    list_display = ["due", "schedule_link", "state", "waits", "claim", "origin", "attempt"]
     list_filter = [("status", ChoicesCheckboxFilter), ("next_execution", DaysFilter)]
     list_select_related = ["schedule"]
     search_fields = ["id", "job_id", "runner_id", "schedule__id", "schedule__phone"]
     search_help_text = "The id of a schedule, a job or a runner, or a phone number"
     ordering = [F("next_execution").asc(nulls_last=True), "id"]
     fields = [
-        "id", "schedule_link", "state", "due", "nominal", "attempt", "origin", "claim", "job_id",
+        "id", "schedule_link", "state", "due", "nominal", "attempt", "origin", "waits", "asked",
+        "next_look", "claim", "job_id",
     ]  # fmt: skip
 
     @display(description="Due", ordering=F("next_execution").asc(nulls_last=True))
     def due(self, armed: ActiveSchedule) -> SafeString | str:
-        moment = armed.next_execution
-        if moment is None:
+        if armed.next_execution is None:
             return "waits for a resume"
-        when = moment_of(armed.schedule, moment)
-        return two_lines(when, distance_in_words(moment, timezone.now()))
+        when = moment_of(armed.schedule, armed.due_at)
+        return two_lines(when, distance_in_words(armed.due_at, timezone.now()))
+
+    @display(description="Waits for")
+    def waits(self, armed: ActiveSchedule) -> SafeString | str:
+        if not armed.waits_for or armed.next_execution is None:
+            return NOTHING
+        again = f"looked at {distance_in_words(armed.next_execution, timezone.now())}"
+        asked = f", refused {armed.asked} times" if armed.asked > 1 else ""
+        return two_lines(armed.waits_for, again + asked)
+
+    @display(description="Looked at next")
+    def next_look(self, armed: ActiveSchedule) -> str:
+        moment = armed.next_execution
+        return moment_of(armed.schedule, moment) if moment else NOTHING
 
     @display(description="Schedule", ordering="schedule__description")
     def schedule_link(self, armed: ActiveSchedule) -> SafeString:

@@ -1,16 +1,35 @@
 """What an operator may do to schedules, in words; the services decide whether it can be done."""
 
+from django import forms
+from unfold.widgets import UnfoldBooleanWidget
+
 from polaris.admin_confirmation import Operation
 from schedules import services
 from schedules.states import DELETABLE, TRANSITIONS, ScheduleStatus
+
+
+class LiveCalls(forms.Form):
+    """What becomes of calls that are under way."""
+
+    hang_up = forms.BooleanField(
+        required=False,
+        label="Hang up",
+        help_text="Ends a call that is being talked, too; without it that one goes on.",
+        widget=UnfoldBooleanWidget,
+    )
+
 
 PAUSE = Operation(
     name="pause",
     label="Pause",
     done="Paused",
     icon="pause",
-    consequence="No call is dialled until it is resumed; a call already placed goes on.",
+    consequence=(
+        "No call is dialled until it is resumed; one that has been placed and not answered is "
+        "cancelled at the carrier."
+    ),
     act=services.pause,
+    choices=LiveCalls,
     permission="operate",
     offered_in=TRANSITIONS.sources(ScheduleStatus.PAUSED),
 )
@@ -42,8 +61,12 @@ CANCEL = Operation(
     label="Cancel for good",
     done="Cancelled",
     icon="cancel",
-    consequence="No further call, and no way back; a call already placed goes on.",
+    consequence=(
+        "No further call, and no way back; one that has been placed and not answered is "
+        "cancelled at the carrier."
+    ),
     act=services.cancel,
+    choices=LiveCalls,
     permission="operate",
     offered_in=TRANSITIONS.sources(ScheduleStatus.CANCELLED),
 )

@@ -12,6 +12,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from polaris.database import atomic
 from polaris.events import publish
 from polaris.moments import show_utc
 from schedules.models import Gate
@@ -82,6 +83,11 @@ def close(reason: str, *, by: str = "") -> bool:
 
     One closed by an operator (`by`) opens by an operator alone, any other by a probe, too."""
     _gate()
+    with atomic():
+        return _close(reason, by)
+
+
+def _close(reason: str, by: str) -> bool:
     moment = timezone.now()
     first_probe = None if by else moment + timedelta(seconds=settings.DIALLING_PROBE_SECONDS)
     closing = {"reason": reason, "closed_by": by}
@@ -102,9 +108,10 @@ def reopen(*, by: str = "") -> bool:
     gate = Gate.objects.filter(pk=Gate.CALLS).exclude(closed_since=None)
     if not by:
         gate = gate.filter(closed_by="")
-    opened = gate.update(closed_since=None, probe_at=None, probes=0, reason="", closed_by="")
-    if opened:
-        publish("dialling.resumed", by=by)
+    with atomic():
+        opened = gate.update(closed_since=None, probe_at=None, probes=0, reason="", closed_by="")
+        if opened:
+            publish("dialling.resumed", by=by)
     return bool(opened)
 
 

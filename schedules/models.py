@@ -5,6 +5,7 @@ from functools import partial
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.timezone import now
@@ -183,6 +184,13 @@ class ActiveScheduleQuerySet(models.QuerySet["ActiveSchedule"]):
     def due(self, moment: datetime, *, free_at: datetime | None = None) -> Self:
         """Occurrences whose time has come and that no live runner holds (at `free_at`)."""
         return self.filter(next_execution__lte=moment).free(free_at or moment)
+
+    def waiting(self, moment: datetime) -> Self:
+        """Occurrences that should have been dialled by now and that no live runner holds, those
+        included that are looked at again later: refused for now, or their line is busy."""
+        # Nothing is put off beyond its grace time. The bound is for the index on next_execution.
+        longest = timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME + 60)
+        return self.filter(due_at__lte=moment, next_execution__lte=moment + longest).free(moment)
 
     def free(self, moment: datetime) -> Self:
         """Occurrences that no live runner holds: never claimed, or the lease has run out."""

@@ -209,6 +209,24 @@ class ScheduleInput(StrictSerializer):
     overlap = _OverlapField()
 
 
+class _Flag(serializers.BooleanField):
+    """True or false as JSON writes them, and nothing that only looks like it."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class LiveCallsInput(StrictSerializer):
+    """What becomes of calls that are under way when a schedule is paused or cancelled."""
+
+    hang_up = _Flag(
+        default=False,
+        help_text="End a call that is being talked, too; one that is not answered is cancelled",
+    )
+
+
 class PreviewInput(ScheduleInput):
     """What a client would send to create a schedule, and how many calls it wants to see."""
 
@@ -261,6 +279,7 @@ class ActiveScheduleSerializer(serializers.ModelSerializer[ActiveSchedule]):
     schedule_id = serializers.CharField()
     next_execution = UtcField(allow_null=True)
     occurrence = UtcField()
+    due_at = UtcField(help_text="When this attempt of it should be dialled")
     created_at = UtcField()
     last_updated = UtcField()
 
@@ -274,6 +293,8 @@ class ActiveScheduleSerializer(serializers.ModelSerializer[ActiveSchedule]):
             "status",
             "occurrence",
             "attempt",
+            "due_at",
+            "waits_for",
             "origin",
             "created_at",
             "last_updated",

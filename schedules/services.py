@@ -13,7 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from polaris.database import atomic
+from polaris.database import atomic, sent_together
 from polaris.errors import ChangedMeanwhile, IllegalTransition, ScheduleNotFound
 from polaris.events import publish
 from polaris.masking import mask_phone
@@ -36,24 +36,26 @@ def create_schedule(
     notes: str = "",
 ) -> CallSchedule:
     """Write a schedule and arm its first call, in one transaction."""
+    schedule = CallSchedule(
+        created_by=created_by,
+        user_profile_id=user_profile_id,
+        agent_instance_id=agent_instance_id,
+        description=description,
+        notes=notes,
+        status=ScheduleStatus.SCHEDULED,
+        phone=plan.phone,
+        scheduled_time=plan.scheduled_time,
+        wall_time=plan.wall_time,
+        timezone=plan.timezone,
+        repeat_config=plan.repeat_config,
+        calling_window=plan.calling_window,
+        retry_policy=plan.retry_policy,
+        overlap=plan.overlap,
+    )
     with atomic():
-        schedule = CallSchedule.objects.create(
-            created_by=created_by,
-            user_profile_id=user_profile_id,
-            agent_instance_id=agent_instance_id,
-            description=description,
-            notes=notes,
-            status=ScheduleStatus.SCHEDULED,
-            phone=plan.phone,
-            scheduled_time=plan.scheduled_time,
-            wall_time=plan.wall_time,
-            timezone=plan.timezone,
-            repeat_config=plan.repeat_config,
-            calling_window=plan.calling_window,
-            retry_policy=plan.retry_policy,
-            overlap=plan.overlap,
-        )
-        _arm_first(schedule, occurrence=plan.first)
+        with sent_together():
+            schedule.save(force_insert=True)
+            _arm_first(schedule, occurrence=plan.first)
         announce("schedule.created", schedule)
     return schedule
 
@@ -77,7 +79,6 @@ def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> Call
     with atomic():
         if is_moved:
             _lock_armed(schedule)
-            _stop_calls(schedule, "changed")
         _require(
             CallSchedule.objects.filter(
                 pk=schedule.pk, status__in=EDITABLE, revision=schedule.revision
@@ -115,7 +116,7 @@ def pause(schedule: CallSchedule, *, hang_up: bool = False) -> CallSchedule:
     Raises IllegalTransition where the schedule is final or its only call is being placed."""
     with atomic():
         arming.suspend(schedule)
-        _stop_calls(schedule, "paused", _stop(hang_up))
+        _stop_calls(schedule, _stop(hang_up))
         _move(schedule, ScheduleStatus.PAUSED, "paused", sources=_pausable(schedule))
         begin_pause(schedule.pk)
         announce("schedule.paused", schedule)
@@ -150,7 +151,7 @@ def cancel(schedule: CallSchedule, *, hang_up: bool = False) -> CallSchedule:
     Raises IllegalTransition where the schedule is final."""
     with atomic():
         arming.disarm(schedule)
-        _stop_calls(schedule, "cancelled", _stop(hang_up))
+        _stop_calls(schedule, _stop(hang_up), closes="Its schedule was cancelled.")
         cancellable = TRANSITIONS.sources(ScheduleStatus.CANCELLED)
         _move(schedule, ScheduleStatus.CANCELLED, "cancelled", sources=cancellable)
         end_pause(schedule.pk)
@@ -164,7 +165,7 @@ def delete_schedule(schedule: CallSchedule) -> None:
     Raises IllegalTransition while a call is being placed or talked."""
     with atomic():
         arming.disarm(schedule)
-        _stop_calls(schedule, "deleted", "cancel")
+        _stop_calls(schedule, "cancel", closes="Its schedule was deleted.")
         rows = CallSchedule.objects.filter(pk=schedule.pk, status__in=DELETABLE)
         was_open = rows.exclude(status__in=FINAL).exists()
         deleted, _ = rows.delete()
@@ -229,10 +230,10 @@ def _lock_armed(schedule: CallSchedule) -> None:
     ActiveSchedule.objects.filter(schedule=schedule).update(last_updated=timezone.now())
 
 
-def _stop_calls(schedule: CallSchedule, verb: str, stop: str = "") -> None:
+def _stop_calls(schedule: CallSchedule, stop: str, *, closes: str = "") -> None:
     """Whoever keeps the calls is told before the schedule's own row is locked."""
     stop_calls = import_string(settings.SCHEDULER_STOP_CALLS)
-    stop_calls(schedule.pk, reason=f"Its schedule was {verb}.", stop=stop)
+    stop_calls(schedule.pk, stop=stop, closes=closes)
 
 
 def _stop(hang_up: bool) -> str:

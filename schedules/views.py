@@ -1,6 +1,5 @@
 """The API of schedules. Views translate; schedules.services decides."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +20,7 @@ from schedules.planning import Plan, make_plan
 from schedules.preview import MOST_OCCURRENCES, preview
 from schedules.serializers import (
     ActiveScheduleSerializer,
+    LiveCallsInput,
     PreviewAnswer,
     PreviewInput,
     ScheduleAnswer,
@@ -116,20 +116,23 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
         number = 0 if schedule.status in FINAL else number
         return _shown(schedule.timetable, since=schedule.scheduled_time, number=number)
 
-    @extend_schema(request=None, responses={200: ScheduleAnswer})
+    @extend_schema(request=LiveCallsInput, responses={200: ScheduleAnswer})
     def pause(self, request: Request, schedule_id: str) -> Response:
-        """Stop dialling until resumed."""
-        return self._act(services.pause, schedule_id, "Schedule paused successfully")
+        """Stop dialling until resumed; needs no body."""
+        services.pause(self._named(schedule_id), **_live_calls(request))
+        return self._answer(schedule_id, "Schedule paused successfully")
 
     @extend_schema(request=None, responses={200: ScheduleAnswer})
     def resume(self, request: Request, schedule_id: str) -> Response:
         """Dial again after a pause."""
-        return self._act(services.resume, schedule_id, "Schedule resumed successfully")
+        services.resume(self._named(schedule_id))
+        return self._answer(schedule_id, "Schedule resumed successfully")
 
-    @extend_schema(request=None, responses={200: ScheduleAnswer})
+    @extend_schema(request=LiveCallsInput, responses={200: ScheduleAnswer})
     def cancel(self, request: Request, schedule_id: str) -> Response:
-        """Never dial again."""
-        return self._act(services.cancel, schedule_id, "Schedule cancelled successfully")
+        """Never dial again; needs no body."""
+        services.cancel(self._named(schedule_id), **_live_calls(request))
+        return self._answer(schedule_id, "Schedule cancelled successfully")
 
     def _named(self, schedule_id: str) -> CallSchedule:
         return self.get_queryset().named(schedule_id)  # type: ignore[attr-defined]
@@ -139,12 +142,6 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
         plan = _plan(asked, kept=schedule)
         services.change_schedule(schedule, plan=plan, **_texts(asked))
         return self._answer(schedule.pk, "Schedule updated successfully")
-
-    def _act(
-        self, act: Callable[[CallSchedule], CallSchedule], schedule_id: str, message: str
-    ) -> Response:
-        act(self._named(schedule_id))
-        return self._answer(schedule_id, message)
 
     def _answer(self, schedule_id: str, message: str) -> Response:
         armed = ActiveSchedule.objects.filter(schedule_id=schedule_id).earliest_execution()
@@ -167,6 +164,12 @@ class ActiveScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Activ
 
 def _read(request: Request, *, partial: bool = False) -> dict[str, Any]:
     return (_PART if partial else _WHOLE).read(request.data)
+
+
+def _live_calls(request: Request) -> dict[str, bool]:
+    given = LiveCallsInput(data=request.data)
+    given.is_valid(raise_exception=True)
+    return dict(given.validated_data)
 
 
 def _plan(asked: dict[str, Any], *, kept: CallSchedule | None = None) -> Plan:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -11,8 +12,9 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
-from unfold.contrib.filters.admin import ChoicesCheckboxFilter, FieldTextFilter
+from unfold.contrib.filters.admin import ChoicesCheckboxFilter, FieldTextFilter, RadioFilter
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from polaris.admin_confirmation import Operation, OperationsMixin, detail_action, list_action
 from polaris.admin_site import (
@@ -39,12 +41,14 @@ from polaris.errors import IllegalTransition
 from polaris.masking import mask_phone
 from schedules.admin import CallScheduleAdmin, Column
 from schedules.models import CallSchedule
+from tracking import by_hand
 from tracking.admin_story import story_of, zone_of
 from tracking.explaining import Explained, around, explain
 from tracking.models import CallLog, Notification
 from tracking.notifications import outbox
-from tracking.states import COLOURS, CallStatus
+from tracking.states import COLOURS, UNSETTLED, CallStatus
 
+NEEDED = "needed"
 NOTIFICATION_COLOURS = {"waiting": "info", "sent": "success", "failed": "danger"}
 
 
@@ -70,18 +74,79 @@ class CallLogColumns:
 
     @display(description="Why")
     def reason(self, log: CallLog) -> str:
-        return Truncator(log.error_message).chars(80) or NOTHING
+        return Truncator(log.attention or log.error_message).chars(80) or NOTHING
+
+
+class AttentionFilter(RadioFilter):
+    """Calls at which somebody should look."""
+
+    title = "attention"
+    parameter_name = "attention"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(NEEDED, "needs attention")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() != NEEDED:
+            return queryset
+        return queryset.needing_attention()  # type: ignore[attr-defined]
+
+
+class WhatWasFound(forms.Form):
+    """Why an operator settles a call by hand."""
+
+    reason = forms.CharField(
+        required=False,
+        max_length=500,
+        label="What was found",
+        help_text="Such as: not in Twilio's list of calls. It stands in the call's log.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+
+
+SETTLE = Operation(
+    name="settle_as_failed",
+    label="Settle as failed",
+    done="Settled as failed",
+    icon="gavel",
+    consequence=(
+        "For a call that you have looked up at the carrier. Its number is free again and its "
+        "schedule goes on; this call is not dialled again."
+    ),
+    act=by_hand.settle_as_failed,
+    permission="settle",
+    offered_in=frozenset({CallStatus.UNKNOWN}),
+    choices=WhatWasFound,
+    names_actor=True,
+)
+ASK = Operation(
+    name="ask_now",
+    label="Ask the carrier now",
+    done="Asking for",
+    icon="contact_support",
+    consequence="A runner asks the carrier within seconds what became of it.",
+    act=by_hand.ask_now,
+    permission="settle",
+    offered_in=by_hand.ASKABLE,
+)
 
 
 @admin.register(CallLog)
-class CallLogAdmin(CallLogColumns, ReadOnlyAdmin):
-    """The ledger. Nobody edits it."""
+class CallLogAdmin(OperationsMixin, CallLogColumns, ReadOnlyAdmin):
+    """The ledger. Nobody edits it; a call of which nobody knows is settled by hand."""
+
+    operations = (SETTLE, ASK)
+    actions = [list_action(operation) for operation in operations]
+    actions_detail = ["settle_as_failed", "ask_now"]
+    settle_as_failed = detail_action(SETTLE)
+    ask_now = detail_action(ASK)
 
     list_display = [
         "nominal", "state", "schedule_link", "masked_phone", "late", "talked", "reason",
     ]  # fmt: skip
     list_filter = [
         ("status", ChoicesCheckboxFilter),
+        AttentionFilter,
         ("timestamp", DaysFilter),
         ("agent_instance_id", FieldTextFilter),
     ]
@@ -99,8 +164,13 @@ class CallLogAdmin(CallLogColumns, ReadOnlyAdmin):
             ("What happened", {"fields": ["state", "story"]}),
             (
                 "The call",
-                {"fields": ["schedule_link", phone, "call_id", "nominal", "late", "talked"]},
+                {
+                    "fields": [
+                        "schedule_link", phone, "call_id", "nominal", "due", "late", "talked",
+                    ]
+                },
             ),
+            ("What comes next", {"fields": ["next_check", "stopping", "attention"]}),
             (
                 "Record",
                 {
@@ -111,6 +181,24 @@ class CallLogAdmin(CallLogColumns, ReadOnlyAdmin):
                 },
             ),
         ]  # fmt: skip
+
+    @display(description="Due")
+    def due(self, log: CallLog) -> str:
+        return (
+            moment_in_words(log.due_at, zone_of(log, scheduler_zone())) if log.due_at else NOTHING
+        )
+
+    @display(description="The carrier is asked")
+    def next_check(self, log: CallLog) -> str:
+        moment = log.next_check_at
+        if moment is None or log.status not in UNSETTLED:
+            return NOTHING
+        now = timezone.now()
+        return distance_in_words(moment, now) if moment > now else "now"
+
+    @display(description="Stopping")
+    def stopping(self, log: CallLog) -> str:
+        return log.get_stop_display() if log.stop else NOTHING
 
     @display(description="Story")
     def story(self, log: CallLog) -> SafeString:
@@ -133,6 +221,14 @@ class CallLogAdmin(CallLogColumns, ReadOnlyAdmin):
     @display(description="Details")
     def details(self, log: CallLog) -> SafeString:
         return pretty_json(log.metadata)
+
+    def badge_of(self, log: CallLog) -> SafeString:
+        """The state as a badge, also on the page that confirms an action."""
+        return call_badge(log.status)
+
+    def has_settle_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether the user may settle calls by hand, and have the carrier asked."""
+        return request.user.has_perm("tracking.change_calllog")
 
 
 class CallsOfScheduleAdmin(CallLogColumns, SectionAdmin):

@@ -22,6 +22,7 @@ def announce_call(name: str, log: CallLog) -> None:
         duration=log.duration,
         error_code=log.error_code,
         error_message=log.error_message,
+        attention=log.attention,
         user_profile_id=log.user_profile_id,
         agent_instance_id=log.agent_instance_id,
     )

@@ -1,7 +1,7 @@
 """What an operator sees first: is a runner alive, what is due and under way, how it went today.
 
-Each card is one query, or two, whatever the number of rows, and is asked for only where the user
-may view the rows that it shows.
+Each card is a fixed number of queries that an index answers, whatever the number of rows, and is
+asked for only where the user may view the rows that it shows.
 """
 
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Min
+from django.db.models import Count
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.text import Truncator
 
 from polaris.admin_site import may_view, page_of, scheduler_zone, start_of_day
@@ -24,9 +25,20 @@ from polaris.admin_words import (
     span_in_words,
 )
 from polaris.masking import mask_phone
+from schedules import gate
+from schedules.admin_gate import (
+    DIAL_AGAIN,
+    STOP,
+    closed_by_in_words,
+    may_operate,
+    next_probe_in_words,
+    waiting_in_words,
+)
 from schedules.admin_words import moment_of
-from schedules.models import ActiveSchedule, CallSchedule, Runner
+from schedules.models import ActiveSchedule, CallSchedule, Gate, Runner
 from schedules.states import ArmedStatus
+from schedules.waiting import Waiting, what_waits
+from tracking.admin import NEEDED
 from tracking.admin_story import zone_of
 from tracking.models import CallLog
 from tracking.states import COLOURS, UNSETTLED, UNSUCCESSFUL, CallStatus
@@ -65,16 +77,20 @@ def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str
     """The index page's context (UNFOLD.DASHBOARD_CALLBACK names this function)."""
     now = timezone.now()
     cards: dict[str, Any] = {}
+    sees_schedules = may_view(request, CallSchedule)
+    if sees_schedules or may_view(request, Gate):
+        waiting = what_waits(now)
+        cards["gate"] = _gate(now, waiting, may_operate=may_operate(request))
+        if sees_schedules:
+            cards["due"] = _due(now)
+            cards["overdue"] = _overdue(waiting)
     if may_view(request, Runner):
         cards["runners"] = _runners(now)
-    if may_view(request, CallSchedule):
-        cards["due"] = _due(now)
-        cards["overdue"] = _overdue(now)
     if may_view(request, CallLog):
-        names = may_view(request, CallSchedule)
-        cards["in_progress"] = _in_progress(now, names=names)
+        cards["attention"] = _attention()
+        cards["in_progress"] = _in_progress(now, names=sees_schedules)
         cards["today"] = _today(now)
-        cards["failures"] = _failures(now, names=names)
+        cards["failures"] = _failures(now, names=sees_schedules)
     as_of = f"{clock_in_words(now, scheduler_zone())} {scheduler_zone()}"
     return context | {
         "title": "Dashboard",
@@ -82,6 +98,42 @@ def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str
         "as_of": as_of,
         "refreshed_every": REFRESHED_EVERY,
     }
+
+
+def _gate(now: datetime, waiting: Waiting, *, may_operate: bool) -> dict[str, Any]:
+    """Why nothing is dialled, where the gate is closed; and what may be done about it."""
+    row = gate.current()
+    if row.closed_since is None:
+        button = _button("stop", STOP, "block") if may_operate else None
+        return {"is_closed": False, "button": button}
+    return {
+        "is_closed": True,
+        "button": _button("dial_again", DIAL_AGAIN, "call") if may_operate else None,
+        "reason": row.reason,
+        "by": closed_by_in_words(row),
+        "since": moment_in_words(row.closed_since, scheduler_zone()),
+        "distance": distance_in_words(row.closed_since, now),
+        "next": next_probe_in_words(row),
+        "waiting": waiting_in_words(waiting),
+    }
+
+
+def _button(name: str, title: str, icon: str) -> dict[str, str]:
+    """Opens the dialog of an action on the gate's page."""
+    href = reverse(f"admin:schedules_gate_{name}", args=[Gate.CALLS])
+    attrs = format_html(
+        'hx-get="{}" hx-target="#modal-content" hx-select="#dialog" hx-swap="innerHTML" '
+        'x-on:htmx:after-on-load="openModal = true"',
+        href,
+    )
+    page = page_of(Gate, Gate.CALLS)
+    return {"title": title, "icon": icon, "href": page, "attrs": attrs}
+
+
+def _attention() -> dict[str, Any]:
+    logs = reverse("admin:tracking_calllog_changelist")
+    count = CallLog.objects.needing_attention().count()
+    return {"count": count, "href": f"{logs}?attention={NEEDED}"}
 
 
 def _runners(now: datetime) -> dict[str, Any]:
@@ -115,8 +167,8 @@ def _due(now: datetime) -> list[Line]:
             phone=mask_phone(armed.schedule.phone),
             when=moment_of(armed.schedule, armed.next_execution),
             distance=distance_in_words(armed.next_execution, now),
-            remark="call now" if armed.origin == ActiveSchedule.Origin.OPERATOR else "",
-            badge="" if armed.status == ArmedStatus.SCHEDULED else armed.get_status_display(),
+            remark=_remark(armed, now),
+            badge=_badge(armed),
             colour="warning",
         )
         for armed in rows.in_order()[:SHOWN]
@@ -124,16 +176,34 @@ def _due(now: datetime) -> list[Line]:
     ]
 
 
-def _overdue(now: datetime) -> dict[str, Any]:
+def _remark(armed: ActiveSchedule, now: datetime) -> str:
+    if armed.waits_for and armed.due_at <= now:
+        return f"It is due and waits: {armed.waits_for}"
+    match armed.origin:
+        case ActiveSchedule.Origin.OPERATOR:
+            return "call now"
+        case ActiveSchedule.Origin.RETRY:
+            return f"attempt {armed.attempt}"
+    return armed.waits_for
+
+
+def _badge(armed: ActiveSchedule) -> str:
+    if armed.status == ArmedStatus.SCHEDULED:
+        return "deferred" if armed.asked else ""
+    return str(armed.get_status_display())
+
+
+def _overdue(waiting: Waiting) -> dict[str, Any]:
     """Due and in nobody's hands; what runners hold is being dialled."""
-    due = ActiveSchedule.objects.due(now)
-    late = due.aggregate(count=Count("pk"), oldest=Min("next_execution"))
-    oldest = late["oldest"]
-    return {"count": late["count"], "by": span_in_words(now - oldest) if oldest else ""}
+    return {
+        "count": waiting.count,
+        "deferred": waiting.deferred,
+        "by": span_in_words(waiting.late) if waiting.count else "",
+    }
 
 
 def _in_progress(now: datetime, *, names: bool) -> dict[str, Any]:
-    logs = CallLog.objects.unsettled()
+    logs = CallLog.objects.on_the_line()
     shown = logs.select_related("schedule").order_by("-timestamp", "-id")
     return {
         "count": logs.count(),
@@ -142,16 +212,21 @@ def _in_progress(now: datetime, *, names: bool) -> dict[str, Any]:
 
 
 def _failures(now: datetime, *, names: bool) -> list[Line]:
-    logs = CallLog.objects.filter(status__in=UNSUCCESSFUL).select_related("schedule")
-    latest = logs.order_by("-timestamp", "-id")[:SHOWN_FAILURES]
-    return [_line(log, now, names=names, remark=log.error_message) for log in latest]
+    """The latest of each outcome, then of all: asked for all at once SQLite would sort them all."""
+    logs = CallLog.objects.select_related("schedule").order_by("-timestamp", "-id")
+    found = [log for status in UNSUCCESSFUL for log in logs.filter(status=status)[:SHOWN_FAILURES]]
+    latest = sorted(found, key=lambda log: (log.timestamp, log.pk), reverse=True)
+    return [
+        _line(log, now, names=names, remark=log.error_message) for log in latest[:SHOWN_FAILURES]
+    ]
 
 
 def _today(now: datetime) -> dict[str, Any]:
     """Today's calls by outcome, on the scheduler's clock; the rate is of all of them."""
     midnight = start_of_day(timezone.localdate(now))
-    today = CallLog.objects.filter(timestamp__gte=midnight).order_by()
-    counts = dict(today.values_list("status").annotate(number=Count("pk")))
+    # Every status is named, so that the index by status and time is searched, not read.
+    today = CallLog.objects.filter(status__in=CallStatus.values, timestamp__gte=midnight).order_by()
+    counts = dict(today.values_list("status").annotate(number=Count("*")))
     total = sum(counts.values())
     under_way = sum(counts.get(status, 0) for status in UNSETTLED)
     since = f"timestamp_from={timezone.localdate(now).isoformat()}"

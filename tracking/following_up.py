@@ -173,6 +173,8 @@ def _ask_for(log: CallLog) -> None:
         words = f"It is {log.get_status_display()} for longer than a call can last."
         if now - log.timestamp > _LONGEST_CALL:
             _flag(log, words, now, at_once=True)
+        elif log.attention:  # it can be asked for again
+            CallLog.objects.filter(pk=log.pk).update(attention="")
         _check_again(log, now + SILENCE)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +16,7 @@ from tracking import ledger
 from tracking.models import CallLog, Notification
 from tracking.settlement import settle
 from tracking.states import CallStatus
+from tracking.stopping import close_deferred
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +30,21 @@ def recover() -> None:
     attempts = CallLog.objects.filter(status=CallStatus.PENDING, last_updated__lt=since)
     for log in attempts.order_by("last_updated")[:_AT_ONCE]:
         _try(_recover_attempt, log)
+    _close_orphans(since)
     stale = CallSchedule.objects.filter(status__in=IN_HAND, last_updated__lt=since)
     for schedule in stale.order_by("last_updated")[:_AT_ONCE]:
         _try(_settle_again, schedule)
+
+
+def _close_orphans(since: datetime) -> None:
+    """Calls that were refused for now, and whose armed row a pause or a change has moved on."""
+    deferred = CallLog.objects.filter(status=CallStatus.DEFERRED, last_updated__lt=since)
+    for log in deferred.order_by("last_updated")[:_AT_ONCE]:
+        armed = ActiveSchedule.objects.filter(
+            schedule=log.schedule_id, occurrence__in=[log.occurrence], attempt=log.attempt
+        )
+        if not armed.exists():
+            close_deferred(CallLog.objects.filter(pk=log.pk), "Its schedule was paused or changed.")
 
 
 def prune() -> None:

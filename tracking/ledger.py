@@ -14,7 +14,7 @@ from django.db import IntegrityError
 from django.db.models import F
 from django.utils import timezone
 
-from polaris.database import atomic, by_row, write_each
+from polaris.database import atomic, by_row, sent_together, write_each
 from polaris.states import move
 from schedules import arming
 from schedules.models import ActiveSchedule, CallSchedule
@@ -24,7 +24,7 @@ from tracking.announcing import announce_call
 from tracking.carriers.base import CallNotAccepted, CallReport
 from tracking.decisions import Miss, Wait
 from tracking.models import CallLog
-from tracking.reports import SILENCE, Verdict, apply_to
+from tracking.reports import SILENCE, Verdict, apply_to, wake_waiting_after
 from tracking.settlement import settle
 from tracking.states import CallStatus
 
@@ -225,6 +225,8 @@ def _end(log: CallLog, to: CallStatus, source: CallStatus, *, code: str, message
         **times.get(to, {"end_time": now, "next_check_at": None}),
     )
     log.refresh_from_db()
+    if changed and to != CallStatus.UNKNOWN:
+        wake_waiting_after(log)
     if changed and to == CallStatus.FAILED:
         announce_call("call.failed", log)
     return bool(changed)
@@ -244,6 +246,7 @@ def close_unknown(log: CallLog, *, code: str, message: str) -> bool:
         next_check_at=None,
     )
     log.refresh_from_db()
+    wake_waiting_after(log)
     return bool(changed)
 
 
@@ -260,10 +263,11 @@ def _write_together(batch: Sequence[Accepted], found: dict[str, CallLog]) -> Non
         log.status, log.call_id = each.answer.status, each.answer.call_id
         log.timestamp, log.next_check_at, log.last_updated = each.asked_at, now + SILENCE, now
         log.error_code = log.error_message = ""
-    write_each([found[each.log.pk] for each in batch], _WRITTEN_WITH_AN_ANSWER)
     if batch:
         calls = {each.armed.schedule_id: each.answer.call_id for each in batch}
-        CallSchedule.objects.filter(pk__in=calls).update(call_id=by_row(calls), duration=None)
+        with sent_together():
+            write_each([found[each.log.pk] for each in batch], _WRITTEN_WITH_AN_ANSWER)
+            CallSchedule.objects.filter(pk__in=calls).update(call_id=by_row(calls), duration=None)
     for each in batch:
         log = found[each.log.pk]
         log.schedule = each.armed.schedule

@@ -13,7 +13,7 @@ from django.db import IntegrityError, OperationalError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from polaris.database import atomic, renew_connection
+from polaris.database import atomic, renew_connection, sent_together
 from polaris.states import move
 from schedules import gate
 from schedules.models import ActiveSchedule, CallSchedule
@@ -144,15 +144,16 @@ def _renewed(deferred: CallLog | None, armed: ActiveSchedule, now: datetime) -> 
 def _write(dialled: list[Opening], now: datetime) -> None:
     if not dialled:
         return
-    ActiveSchedule.objects.filter(pk__in=[each.armed.pk for each in dialled]).update(
-        status=ArmedStatus.RUNNING, last_updated=now
-    )
     logs = [each.log for each in dialled if each.log]
     # In one order, so that two claims that want the same numbers form no circle.
     new = sorted((log for log in logs if log._state.adding), key=lambda log: log.phone)
-    CallLog.objects.bulk_create(new)
-    for log in logs:
-        if log.status == CallStatus.DEFERRED:
+    again = [log for log in logs if not log._state.adding]
+    with sent_together():
+        ActiveSchedule.objects.filter(pk__in=[each.armed.pk for each in dialled]).update(
+            status=ArmedStatus.RUNNING, last_updated=now
+        )
+        CallLog.objects.bulk_create(new)
+        for log in again:
             move(
                 CallLog.objects.filter(pk=log.pk),
                 to=CallStatus.PENDING,
@@ -160,13 +161,13 @@ def _write(dialled: list[Opening], now: datetime) -> None:
                 phone=log.phone,
                 timestamp=log.timestamp,
             )
+        move(
+            CallSchedule.objects.filter(pk__in=[each.armed.schedule_id for each in dialled]),
+            to=ScheduleStatus.RUNNING,
+            sources=DIALLABLE,
+        )
     for log in logs:
         log.status = CallStatus.PENDING
-    move(
-        CallSchedule.objects.filter(pk__in=[each.armed.schedule_id for each in dialled]),
-        to=ScheduleStatus.RUNNING,
-        sources=DIALLABLE,
-    )
 
 
 def _logs_of(held: list[ActiveSchedule]) -> dict[tuple[str, datetime, int], CallLog]:

@@ -34,7 +34,7 @@ def apply_report(report: CallReport) -> Verdict:
     """Move the call that `report` speaks of, and settle its schedule where the call has ended.
 
     A call that we did not place gets a log of its own."""
-    with atomic():
+    with atomic(savepoint=False):
         log = _find(report)
         if log is None:
             _record_foreign(report)
@@ -69,17 +69,22 @@ def apply_to(log: CallLog, report: CallReport) -> Verdict:
 
 
 def _make_way(log: CallLog) -> None:
-    """A call has ended: the next attempt of it is armed, and what waited for its end is woken.
-
-    The latter after the commit, for those rows are locked before any log."""
+    """A call has ended: the next attempt of it is armed, and what waited for its end is woken."""
     retry(log)
+    wake_waiting_after(log)
+
+
+def wake_waiting_after(log: CallLog) -> None:
+    """What waits for the end of a call is woken after the commit: those rows are locked before
+    any log."""
     on_commit(partial(arming.wake_waiting, log.pk))
 
 
 def _find(report: CallReport) -> CallLog | None:
     logs = CallLog.objects.all()
     if report.attempt_id:
-        found = logs.filter(pk=report.attempt_id).first()
+        # Of one row there is nothing to put in order, and working out how would take a while.
+        found = next(iter(logs.order_by().filter(pk=report.attempt_id)), None)
         if found is not None:
             return found
     return logs.filter(call_id=report.call_id).first()

@@ -15,7 +15,8 @@ class CallLogSerializer(serializers.ModelSerializer[CallLog]):
 
     schedule_id = serializers.CharField(allow_null=True)
     occurrence = UtcField(allow_null=True)
-    lateness = serializers.SerializerMethodField(help_text="Seconds after its nominal time")
+    due_at = UtcField(allow_null=True, help_text="When this attempt should have been dialled")
+    lateness = serializers.SerializerMethodField(help_text="Seconds from due_at to timestamp")
     timestamp = UtcField()
     start_time = UtcField(allow_null=True)
     end_time = UtcField(allow_null=True)
@@ -35,6 +36,7 @@ class CallLogSerializer(serializers.ModelSerializer[CallLog]):
             "phone",
             "occurrence",
             "attempt",
+            "due_at",
             "timestamp",
             "lateness",
             "start_time",
@@ -42,6 +44,7 @@ class CallLogSerializer(serializers.ModelSerializer[CallLog]):
             "duration",
             "error_code",
             "error_message",
+            "attention",
             "notes",
             "metadata",
             "last_updated",

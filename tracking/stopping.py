@@ -1,28 +1,34 @@
 """Calls that are not wanted any more: those at the carrier are stopped there."""
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from polaris.states import move
 from tracking.models import CallLog
-from tracking.states import LIVE, CallStatus
+from tracking.states import ON_THE_LINE, CallStatus
 
 
-def stop_calls(schedule_id: str, *, reason: str, stop: str = "") -> None:
-    """Close what the carrier has refused for now, and ask for the others to be stopped.
+def stop_calls(schedule_id: str, *, stop: str, closes: str = "") -> None:
+    """Have the calls of a schedule stopped: by "cancel" unless they are answered, or "hang_up".
 
-    `stop` is "cancel" (unless answered), "hang_up", or empty to let live calls go on. The carrier
-    itself is asked by tracking.following_up, for no transaction is held open across its network."""
+    With a reason in `closes` one that the carrier has refused for now is not asked again either.
+    The carrier itself is asked by tracking.following_up, for no transaction is held open across
+    its network."""
     logs = CallLog.objects.filter(schedule_id=schedule_id)
-    now = timezone.now()
-    move(
+    if closes:
+        close_deferred(logs, closes)
+    placed = logs.filter(status__in=ON_THE_LINE)
+    placed.update(stop=stop, next_check_at=timezone.now())
+
+
+def close_deferred(logs: QuerySet[CallLog], reason: str) -> int:
+    """Calls that the carrier has refused for now and that nobody wants any more; says how many."""
+    return move(
         logs,
         to=CallStatus.CANCELLED,
         sources={CallStatus.DEFERRED},
         error_code="not_wanted",
         error_message=f"{reason} The carrier had not taken the call yet.",
-        end_time=now,
+        end_time=timezone.now(),
         next_check_at=None,
     )
-    if stop:
-        placed = logs.filter(status__in=LIVE | {CallStatus.PENDING, CallStatus.UNKNOWN})
-        placed.update(stop=stop, next_check_at=now)

@@ -8,7 +8,7 @@ from django.db.models import F
 from django.http import QueryDict
 from django.utils import timezone
 
-from polaris.database import atomic
+from polaris.database import atomic, one_statement
 from tracking.reports import Verdict, apply_report
 from webhooks.models import WebhookEvent
 from webhooks.translation import (
@@ -69,7 +69,7 @@ def _keep(fields: QueryDict, attempt_id: str) -> WebhookEvent:
         payload=fields.dict(),
     )
     try:
-        with atomic():
+        with one_statement():
             event.save(force_insert=True)
     except IntegrityError:
         known = WebhookEvent.objects.filter(fingerprint=event.fingerprint)

@@ -21,8 +21,10 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from schedules import gate
 from schedules.models import CallSchedule, Runner
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
+from tracking.tests.factories import CallLogFactory
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
@@ -304,3 +306,35 @@ def test_the_form_shows_what_it_would_call_before_it_is_saved(browser):
     browser.get_by_role("button", name="Show the next calls").click()
     expect(preview).to_contain_text("None of the next 1000 occurrences")
     assert not CallSchedule.objects.exists()
+
+
+def test_all_dialling_is_stopped_on_the_dashboard_and_goes_on_there(browser):
+    browser.goto("/admin/")
+    dialog = browser.locator("#dialog")
+
+    browser.get_by_role("link", name="Stop all dialling").click()
+    dialog.get_by_label("Why").fill("The agent says nonsense.")
+    dialog.get_by_role("button", name="Yes, stop all dialling").click()
+
+    expect(browser.get_by_text("Nothing is dialled: The agent says nonsense.")).to_be_visible()
+    assert gate.current().closed_by == "operator"
+
+    browser.get_by_role("link", name="Dial again").click()
+    dialog.get_by_role("button", name="Yes, dial again").click()
+
+    expect(browser.get_by_text("Calls are dialled again.")).to_be_visible()
+    expect(browser.get_by_text("Nothing is dialled:")).to_be_hidden()
+    assert gate.current().closed_since is None
+
+
+def test_a_live_call_is_hung_up_with_its_schedule(browser):
+    dentist = armed(description="Dentist", status=CallSchedule.Status.RUNNING)
+    log = CallLogFactory(schedule=dentist, status="in_progress")
+
+    choose(browser, "Cancel for good", dentist)
+    browser.get_by_label("Hang up").check()
+    browser.get_by_role("button", name="Yes, cancel for good").click()
+
+    expect(browser.get_by_text("Cancelled 1 call schedule: Dentist.")).to_be_visible()
+    log.refresh_from_db()
+    assert log.stop == "hang_up"

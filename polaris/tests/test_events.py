@@ -5,7 +5,16 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from polaris.database import atomic
-from polaris.events import CALL_EVENTS, EVENTS, SCHEDULE_EVENTS, Event, on, publish, unregister
+from polaris.events import (
+    CALL_EVENTS,
+    DIALLING_EVENTS,
+    EVENTS,
+    SCHEDULE_EVENTS,
+    Event,
+    on,
+    publish,
+    unregister,
+)
 from schedules import services
 from schedules.models import CallSchedule
 from schedules.tests.factories import CallScheduleFactory
@@ -54,12 +63,13 @@ def break_down(event: Event) -> None:
     raise RuntimeError("this handler is broken")
 
 
-def test_the_events_are_those_of_schedules_and_calls():
+def test_the_events_are_those_of_schedules_calls_and_dialling():
     kinds = {name.partition(".")[0] for name in EVENTS}
 
-    assert kinds == {"schedule", "call"}
+    assert kinds == {"schedule", "call", "dialling"}
     assert len(SCHEDULE_EVENTS) == 7
-    assert len(CALL_EVENTS) == 4
+    assert len(CALL_EVENTS) == 5
+    assert len(DIALLING_EVENTS) == 2
 
 
 @pytest.mark.django_db(transaction=True)

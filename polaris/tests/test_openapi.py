@@ -158,6 +158,11 @@ def test_every_operation_tells_of_errors_in_the_contracts_format(document):
         (
             "/schedule/{schedule_id}/pause",
             "post",
+            {"200", "400", "401", "403", "404", "406", "409", "413", "415", "500", "503"},
+        ),
+        (
+            "/schedule/{schedule_id}/resume",
+            "post",
             {"200", "401", "403", "404", "406", "409", "500", "503"},
         ),
         ("/webhook/call-status", "post", {"204", "400", "403", "406", "413", "415", "500", "503"}),

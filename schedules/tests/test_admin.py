@@ -102,6 +102,37 @@ def _parts(field, value):
     return [("scheduled_time_0", day.isoformat()), ("scheduled_time_1", clock.isoformat())]
 
 
+class TestArmed:
+    def test_the_list_shows_why_a_call_waits_and_when_it_is_looked_at(self, desk):
+        now = timezone.now()
+        schedule = armed(scheduled_time=now - timedelta(minutes=2))
+        schedule.armed.update(
+            next_execution=now + timedelta(seconds=40),
+            waits_for="Twilio 20429: Too many requests.",
+            asked=3,
+            origin=ActiveSchedule.Origin.RETRY,
+        )
+
+        html = desk.get(reverse("admin:schedules_activeschedule_changelist")).content.decode()
+
+        assert "Twilio 20429: Too many requests." in html
+        assert "refused 3 times" in html
+        assert "by its retry policy" in html
+        assert "2 min ago" in html
+
+    def test_the_page_shows_when_it_was_due_and_when_it_is_looked_at(self, desk):
+        due = datetime(2026, 11, 24, 8, tzinfo=UTC)
+        row = armed(timezone="Europe/Berlin", scheduled_time=due).armed.get()
+        row.due_at, row.next_execution = due + timedelta(minutes=5), due + timedelta(minutes=6)
+        row.save()
+
+        path = reverse("admin:schedules_activeschedule_change", args=[quote(row.pk)])
+        html = desk.get(path).content.decode()
+
+        for clock in ("09:00", "09:05", "09:06"):  # nominal, due, looked at next
+            assert f"Tue 24 Nov 2026, {clock} Europe/Berlin" in html
+
+
 class TestList:
     def test_shows_state_masked_phone_next_call_in_its_zone_and_the_rule_in_words(self, desk):
         schedule = armed(

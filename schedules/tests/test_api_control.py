@@ -141,14 +141,48 @@ def test_a_call_whose_time_passed_in_a_pause_is_not_made_late(api, arm):
     assert schedule.status == "paused"
 
 
-@pytest.mark.parametrize("action", ALLOWED)
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff"], ids=ascii)
-def test_a_body_is_of_no_consequence(api, arm, action, body):
-    schedule = arm(status="paused" if action == "resume" else "scheduled")
+def test_a_body_of_resume_is_of_no_consequence(api, arm, body):
+    schedule = arm(status="paused")
+
+    answer = api.generic("POST", f"/schedule/{schedule.pk}/resume", body, "application/json")
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("action", ["pause", "cancel"])
+def test_an_action_without_a_body_needs_no_content_type(api, arm, action):
+    schedule = arm()
+
+    answer = api.generic("POST", f"/schedule/{schedule.pk}/{action}", b"", "")
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("action", ["pause", "cancel"])
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        (b'{"hangup": true}', "SCHEDULE_007", "hangup"),
+        (b'{"hang_up": "yes"}', "SCHEDULE_007", "hang_up"),
+        (b'{"hang_up": 1}', "SCHEDULE_007", "hang_up"),
+        (b'{"hang_up": null}', "SCHEDULE_003", "hang_up"),
+        (b"[1]", "SCHEDULE_007", "body"),
+        (b"null", "SCHEDULE_003", "body"),
+        (b"{", "REQUEST_001", "body"),
+        (b"\xff", "REQUEST_001", "body"),
+    ],
+    ids=ascii,
+)
+def test_a_body_that_is_not_understood_is_refused(api, arm, action, body, code, field):
+    schedule = arm()
 
     answer = api.generic("POST", f"/schedule/{schedule.pk}/{action}", body, "application/json")
 
-    assert answer.status_code == 200
+    assert (answer.status_code, answer.json()["error_code"]) == (400, code)
+    assert answer.json()["details"]["field"] == field
+    schedule.refresh_from_db()
+    assert schedule.status == "scheduled"
 
 
 @pytest.mark.parametrize("action", ALLOWED)

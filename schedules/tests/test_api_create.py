@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 import time_machine
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 
 from polaris.errors import SchedulerFailure
 from schedules import services
@@ -430,6 +431,15 @@ def test_what_the_api_shows_of_a_schedule_can_be_sent_to_it(create, api):
     copy = CallSchedule.objects.get(pk=answer.json()["schedule_id"])
     assert copy.pk != shown["id"]
     assert copy.created_by == shown["created_by"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_rows_are_written_in_one_transaction_and_nothing_is_looked_up(create):
+    with CaptureQueriesContext(connection) as asked:
+        create()
+
+    said = [query["sql"].split()[0] for query in asked.captured_queries]
+    assert said == ["BEGIN", "INSERT", "INSERT", "COMMIT"]
 
 
 def test_a_failing_scheduler_takes_the_schedule_back(create, monkeypatch):

@@ -273,7 +273,9 @@ def test_armed_calls_are_listed_by_due_time_and_paused_ones_last(api, arm):
 
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_an_armed_call_is_shown_with_every_field_of_the_contract(api, arm, slash):
-    armed = arm(schedule__scheduled_time=FIRST)
+    waits_for = "Another call to its number is not over."
+    due_at = FIRST + timedelta(minutes=1)
+    armed = arm(schedule__scheduled_time=FIRST, due_at=due_at, waits_for=waits_for)
 
     (shown,) = api.get(ACTIVE + slash).json()["results"]
 
@@ -287,6 +289,8 @@ def test_an_armed_call_is_shown_with_every_field_of_the_contract(api, arm, slash
         "status": "scheduled",
         "occurrence": "2026-01-15T10:00:00Z",
         "attempt": 1,
+        "due_at": "2026-01-15T10:01:00Z",
+        "waits_for": waits_for,
         "origin": "rule",
     }
 

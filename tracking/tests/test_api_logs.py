@@ -36,7 +36,10 @@ def names(answer):
 def test_a_log_is_shown_with_every_field_of_the_contract(api, make_log, slash):
     log = make_log(
         status="completed",
-        occurrence=NOON - timedelta(seconds=1.5),
+        phone="+15005550006",
+        occurrence=NOON - timedelta(minutes=5),
+        due_at=NOON - timedelta(seconds=1.5),
+        attention="Look at it.",
         start_time=NOON + timedelta(seconds=8),
         end_time=NOON + timedelta(seconds=188),
         duration=180,
@@ -56,8 +59,9 @@ def test_a_log_is_shown_with_every_field_of_the_contract(api, make_log, slash):
         "status": "completed",
         "call_type": "outbound",
         "phone": "+15005550006",
-        "occurrence": "2026-01-15T11:59:58.500000Z",
+        "occurrence": "2026-01-15T11:55:00Z",
         "attempt": 1,
+        "due_at": "2026-01-15T11:59:58.500000Z",
         "timestamp": "2026-01-15T12:00:00Z",
         "lateness": 1.5,
         "start_time": "2026-01-15T12:00:08Z",
@@ -65,6 +69,7 @@ def test_a_log_is_shown_with_every_field_of_the_contract(api, make_log, slash):
         "duration": 180,
         "error_code": "",
         "error_message": "",
+        "attention": "Look at it.",
         "notes": "",
         "metadata": {"origin": "rule"},
     }

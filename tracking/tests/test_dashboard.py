@@ -10,9 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from polaris.tests.accounts import signed_in
-from schedules.models import CallSchedule, Runner
+from schedules import gate
+from schedules.models import ActiveSchedule, CallSchedule, Runner
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
-from tracking.states import UNSETTLED, UNSUCCESSFUL
+from tracking.states import ON_THE_LINE, UNSUCCESSFUL
 from tracking.tests.factories import CallLogFactory
 
 pytestmark = pytest.mark.django_db
@@ -89,8 +90,28 @@ class TestDueNext:
         held = armed(now - timedelta(minutes=9))
         held.armed.update(leased_until=now + timedelta(seconds=30), runner_id="runner_x")
 
-        assert cards(desk)["overdue"] == {"count": 1, "by": "3 min"}
+        assert cards(desk)["overdue"] == {"count": 1, "deferred": 0, "by": "3 min"}
         assert "Overdue: 1 call is due and not dialled, by 3 min at most." in html(desk)
+
+    def test_counts_among_what_is_overdue_what_was_refused_for_now(self, desk):
+        now = timezone.now()
+        deferred = armed(now - timedelta(minutes=3), description="Dentist")
+        deferred.armed.update(
+            next_execution=now + timedelta(seconds=40), asked=2, waits_for="Twilio 20429: Too many."
+        )
+
+        shown = cards(desk)
+
+        assert shown["overdue"] == {"count": 1, "deferred": 1, "by": "3 min"}
+        assert "The carrier has refused 1 of them for now." in html(desk)
+        assert shown["due"][0].badge == "deferred"
+        assert shown["due"][0].remark == "It is due and waits: Twilio 20429: Too many."
+
+    def test_a_further_attempt_is_named(self, desk):
+        schedule = armed(timezone.now() + timedelta(hours=1))
+        schedule.armed.update(origin=ActiveSchedule.Origin.RETRY, attempt=2)
+
+        assert cards(desk)["due"][0].remark == "attempt 2"
 
     def test_leaves_out_what_is_paused(self, desk):
         schedule = armed(timezone.now())
@@ -100,8 +121,71 @@ class TestDueNext:
         assert "No call is armed." in html(desk)
 
 
+class TestGate:
+    def test_an_open_one_is_no_news(self, desk):
+        shown = html(desk)
+
+        assert "Nothing is dialled" not in shown
+        assert "Stop all dialling" in shown
+
+    def test_a_halt_of_the_carriers_says_why_since_when_and_when_one_is_tried(
+        self, desk, time_machine
+    ):
+        time_machine.move_to(datetime(2026, 5, 1, 10, tzinfo=UTC), tick=False)
+        armed(timezone.now() - timedelta(minutes=3))
+        gate.close("Twilio 20003: Authenticate")
+        time_machine.shift(10)
+
+        shown = html(desk)
+
+        assert "Nothing is dialled: Twilio 20003: Authenticate" in shown
+        assert "by the carrier&#x27;s refusal on Fri 1 May 2026, 10:00 UTC, 10 s ago" in shown
+        assert "One call is tried in 20 s." in shown
+        assert "1 call is due and not dialled, by 3 min 10 s at most." in shown
+        assert cards(desk)["gate"]["button"]["title"] == "Dial again"
+
+    def test_a_halt_of_an_operators_lasts_until_one_says_so(self, desk):
+        gate.close("<b>Wrong</b> agent", by="ann")
+
+        shown = html(desk)
+
+        assert "Nothing is dialled: &lt;b&gt;Wrong&lt;/b&gt; agent" in shown
+        assert "Stopped by ann on" in shown
+        assert "No call is tried until an operator lets it go on (Dial again)." in shown
+        assert cards(desk)["gate"]["button"]["title"] == "Dial again"
+
+    @pytest.mark.parametrize("is_closed", [False, True])
+    def test_who_may_not_change_it_gets_no_buttons(self, is_closed):
+        if is_closed:
+            gate.close("Wrong agent", by="ann")
+        client = signed_in("view_callschedule", "view_gate")
+
+        shown = html(client)
+
+        assert ("Nothing is dialled: Wrong agent" in shown) is is_closed
+        assert cards(client)["gate"]["button"] is None
+        assert reverse("admin:schedules_gate_stop", args=["calls"]) not in shown
+
+
+class TestAttention:
+    def test_calls_that_need_it_are_counted_and_a_click_away(self, desk):
+        stuck = CallLogFactory(status="unknown", attention="2 calls may be this one.")
+        CallLogFactory(status="unknown")
+
+        shown = html(desk)
+
+        assert "1 call needs somebody to look at it" in shown
+        rows = desk.get(cards(desk)["attention"]["href"]).context["cl"].result_list
+        assert [row.pk for row in rows] == [stuck.pk]
+
+    def test_where_none_does_nothing_is_said(self, desk):
+        CallLogFactory(status="unknown")
+
+        assert "to look at" not in html(desk)
+
+
 class TestCalls:
-    @pytest.mark.parametrize("status", sorted(UNSETTLED))
+    @pytest.mark.parametrize("status", sorted(ON_THE_LINE))
     def test_under_way_are_live_and_unknown_ones(self, desk, status):
         log = CallLogFactory(schedule__description="Dentist", status=status)
         CallLogFactory(status="completed")
@@ -171,9 +255,10 @@ class TestPermissions:
         ("permission", "seen"),
         [
             ("view_runner", {"runners"}),
-            ("view_callschedule", {"due", "overdue"}),
-            ("change_callschedule", {"due", "overdue"}),
-            ("view_calllog", {"in_progress", "today", "failures"}),
+            ("view_gate", {"gate"}),
+            ("view_callschedule", {"gate", "due", "overdue"}),
+            ("change_callschedule", {"gate", "due", "overdue"}),
+            ("view_calllog", {"attention", "in_progress", "today", "failures"}),
             ("view_activeschedule", set()),
         ],
     )
@@ -210,7 +295,7 @@ def test_asks_the_database_as_often_for_many_rows_as_for_few(desk, django_assert
         desk.get(reverse(INDEX))
     fill(15)
 
-    assert len(few) <= 10
+    assert len(few) <= 16
     with django_assert_num_queries(len(few)):
         desk.get(reverse(INDEX))
 

@@ -24,8 +24,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from polaris.events import EVENTS, publish
-from schedules import services
+from polaris.events import DIALLING_EVENTS, EVENTS, publish
+from schedules import gate, services
 from schedules.models import CallSchedule
 from schedules.tests.factories import CallScheduleFactory
 from tracking.announcing import announce_call
@@ -568,7 +568,9 @@ class RefusingBackend(BaseEmailBackend):
 
 
 def test_a_mail_tells_in_words_of_a_call_that_failed(db, mailing):
-    log = CallLogFactory(status="no_answer", error_message="Nobody answered.", attempt=2)
+    log = CallLogFactory(
+        status="no_answer", error_message="Nobody answered.", attempt=2, phone="+15005550006"
+    )
     announce_call("call.failed", log)
 
     outbox.deliver_due()
@@ -625,8 +627,8 @@ def test_an_endless_description_is_cut_in_the_subject(db, mailing):
     assert len(mail.outbox[0].subject) == 150
 
 
-@pytest.mark.parametrize("name", sorted(EVENTS))
-def test_every_event_has_words_of_its_own(db, mailing, name):
+@pytest.mark.parametrize("name", sorted(EVENTS - DIALLING_EVENTS))
+def test_every_event_of_a_call_or_schedule_has_words_of_its_own(db, mailing, name):
     data = {"phone": "+1••••••0006", "description": "Follow-up call", "reason": "", "duration": 1}
     publish(name, **data, scheduled_time="2030-01-01T10:00:00Z", occurrence="2030-01-01T10:00:00Z")
 
@@ -641,6 +643,41 @@ def test_every_event_has_words_of_its_own(db, mailing, name):
     assert f"Event: {name}, " in rest
     assert "\n\n\n" not in body
     assert "None" not in body
+
+
+def test_a_mail_tells_why_a_call_needs_somebody_to_look_at_it(db, mailing):
+    log = CallLogFactory(status="unknown", attention="2 calls at the carrier may be this one.")
+    announce_call("call.stuck", log)
+
+    outbox.deliver_due()
+
+    assert "Look at it: 2 calls at the carrier may be this one." in mail.outbox[0].body
+
+
+def test_mails_tell_when_and_why_the_carriers_refusal_stops_and_resumes_dialling(db, mailing):
+    with time_machine.travel("2030-01-01T10:00:00Z", tick=False) as clock:
+        gate.close("Twilio 20003: Authenticate")
+        clock.shift(60)
+        gate.reopen()
+        outbox.deliver_due()
+
+    closed, opened = mail.outbox
+    assert closed.subject == "Dialling paused"
+    assert closed.body.startswith("All dialling has stopped: the carrier refuses our calls")
+    assert "Why: Twilio 20003: Authenticate" in closed.body
+    assert "Since: 1 January 2030, 10:00:00 UTC" in closed.body
+    assert opened.body.startswith("Dialling goes on: the carrier takes our calls again.")
+
+
+def test_mails_tell_which_operator_stops_and_resumes_dialling(db, mailing):
+    gate.close("Wrong agent", by="ann")
+    outbox.deliver_due()
+    gate.reopen(by="ben")
+    outbox.deliver_due()
+
+    closed, opened = mail.outbox
+    assert "ann has stopped it, and it goes on when an operator says so." in closed.body
+    assert "Dialling goes on: ben has resumed it." in opened.body
 
 
 def test_no_two_events_share_their_words(db, mailing):

@@ -170,11 +170,7 @@ class TestWindow:
         assert CallLog.objects.get().lateness == timedelta()
 
     def test_but_not_where_the_next_occurrence_comes_first(self):
-        armed = due(
-            repeat_config={"enabled": True, "frequency": "daily"},
-            calling_window={"start": "11:00", "end": "11:30"},
-        )
-        CallSchedule.objects.update(calling_window={"start": "11:00", "end": "12:00"})
+        armed = due(repeat_config=HOURLY, calling_window={"start": "11:00", "end": "12:00"})
 
         dial_what_is_due()
 

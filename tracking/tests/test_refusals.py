@@ -14,6 +14,7 @@ from tracking.carriers.base import CallNotAccepted, CallReport, Trouble
 from tracking.carriers.memory import MemoryCarrier
 from tracking.dialling import dial
 from tracking.following_up import follow_up
+from tracking.housekeeping import recover
 from tracking.models import CallLog
 
 pytestmark = pytest.mark.django_db
@@ -152,7 +153,35 @@ def test_and_when_nobody_came_to_ask_again_in_time(clock):
     assert ActiveSchedule.objects.get().next_execution == NOW + timedelta(hours=1)
 
 
-@pytest.mark.parametrize("act", [services.pause, services.cancel, services.delete_schedule])
+def test_after_a_pause_it_is_asked_for_again_where_it_is_still_in_time(clock):
+    due()
+    refuse(Trouble.BUSY)
+    dial_what_is_due()
+
+    services.pause(due_schedule())
+    clock.shift(timedelta(seconds=30))
+    services.resume(due_schedule())
+    dial_what_is_due()
+
+    log = CallLog.objects.get()
+    assert (log.status, log.lateness) == (S.QUEUED, timedelta(seconds=30))
+
+
+def test_one_that_a_pause_has_overtaken_is_closed_by_housekeeping(clock):
+    due(repeat_config={"enabled": True, "frequency": "hourly"})
+    refuse(Trouble.BUSY)
+    dial_what_is_due()
+    services.pause(due_schedule())
+    clock.shift(timedelta(minutes=5))
+    services.resume(due_schedule())
+
+    recover()
+
+    log = CallLog.objects.get()
+    assert (log.status, log.error_code) == (S.CANCELLED, "not_wanted")
+
+
+@pytest.mark.parametrize("act", [services.cancel, services.delete_schedule])
 def test_a_schedule_that_is_put_away_meanwhile_closes_it(act):
     schedule = due()
     refuse(Trouble.BUSY)

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import OperationalError, connection
 from django.http import QueryDict
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from twilio.request_validator import RequestValidator
 
 from schedules.models import CallSchedule
@@ -157,7 +158,9 @@ def test_the_attempts_id_finds_a_call_whose_sid_is_not_known_yet(log):
 
 
 def test_a_webhook_settles_a_call_of_which_nothing_was_known(log):
-    CallLog.objects.update(call_id="", status="unknown", error_message="May have been placed.")
+    CallLog.objects.update(
+        call_id="", status="unknown", error_code="ambiguous", error_message="May have been placed."
+    )
 
     report("completed", query=f"attempt_id={log.pk}", CallDuration="5")
 
@@ -259,6 +262,15 @@ def test_a_webhook_that_we_failed_to_process_is_taken_up_when_it_is_repeated(log
     assert log.status == "ringing"
     event = WebhookEvent.objects.get()
     assert (event.outcome, event.deliveries) == ("applied", 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_webhook_is_kept_by_itself_and_then_acted_upon_in_one_transaction(log):
+    with CaptureQueriesContext(connection) as asked:
+        report("ringing", query=f"attempt_id={log.pk}")
+
+    said = [query["sql"].split()[0] for query in asked.captured_queries]
+    assert said == ["INSERT", "BEGIN", "SELECT", "UPDATE", "UPDATE", "COMMIT"]
 
 
 @pytest.mark.django_db(transaction=True)
