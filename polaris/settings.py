@@ -179,7 +179,11 @@ UNKNOWN_LOOKUP_SECONDS = env.whole("UNKNOWN_LOOKUP_SECONDS", 60, at_least=5, at_
 DIALLING_PROBE_SECONDS = env.decimal("DIALLING_PROBE_SECONDS", 30, at_least=0.1, at_most=600)
 
 # A claim outlives the slowest answer of the carrier, so that it is never taken from a live runner.
-SCHEDULER_LEASE = timedelta(seconds=30 + TWILIO_CONNECT_TIMEOUT + TWILIO_READ_TIMEOUT)
+_slowest_answer = TWILIO_CONNECT_TIMEOUT + TWILIO_READ_TIMEOUT
+SCHEDULER_LEASE_SECONDS = env.decimal(
+    "SCHEDULER_LEASE_SECONDS", 30 + _slowest_answer, at_least=5 + _slowest_answer, at_most=3600
+)
+SCHEDULER_LEASE = timedelta(seconds=SCHEDULER_LEASE_SECONDS)
 
 # -- notifications -------------------------------------------------------------------------------
 NOTIFY_EVENTS = env.words(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from polaris.database import atomic, can_skip_locked, is_mongodb
@@ -34,8 +34,9 @@ class Claims(list[ActiveSchedule]):
 def claim_due(*, runner_id: str, moment: datetime, limit: int, lease: timedelta) -> Claims:
     """Claim at most `limit` occurrences due at `moment` or just after it, earliest first.
 
-    No more than the gate admits; those too late to be dialled pass it freely, for they are only
-    written down. No other runner gets them before `lease` has passed."""
+    No more than the gate admits; what is too late to be dialled passes it freely, and what a dead
+    runner has begun to dial, for these are only written down. No other runner gets them before
+    `lease` has passed."""
     claims = Claims()
     ticket = new_id("lease")
     with atomic():
@@ -43,11 +44,11 @@ def claim_due(*, runner_id: str, moment: datetime, limit: int, lease: timedelta)
         claims.extend(_choose(moment, admission.places))
         if admission.places < limit:
             claims.look_again = admission.look_again
-        claims.extend(_choose_overdue(moment, limit - len(claims)))
+        claims.extend(_choose_undialled(moment, limit - len(claims)))
         if not claims:
             return claims
         for armed in claims:
-            is_dialled = armed.due_at >= _too_late_since(moment)
+            is_dialled = armed.due_at >= _too_late_since(moment) and not _is_begun(armed)
             armed.begins_at = admission.take(armed.due_at) if is_dialled else moment
         _lease(claims, ticket, runner_id, moment, lease)
         gate.note(admission)
@@ -79,12 +80,19 @@ def give_back(*, runner_id: str) -> int:
 
 def _choose(moment: datetime, limit: int) -> list[ActiveSchedule]:
     due = ActiveSchedule.objects.due(moment + LEAD, free_at=moment)
-    return _locked(due.filter(due_at__gte=_too_late_since(moment)), limit)
+    in_time = due.filter(due_at__gte=_too_late_since(moment))
+    return _locked(in_time.exclude(status=ArmedStatus.RUNNING), limit)
 
 
-def _choose_overdue(moment: datetime, limit: int) -> list[ActiveSchedule]:
-    last = _too_late_since(moment)
-    return _locked(ActiveSchedule.objects.due(moment).filter(due_at__lt=last), limit)
+def _choose_undialled(moment: datetime, limit: int) -> list[ActiveSchedule]:
+    is_too_late = Q(due_at__lt=_too_late_since(moment))
+    is_begun = Q(status=ArmedStatus.RUNNING)
+    return _locked(ActiveSchedule.objects.due(moment).filter(is_too_late | is_begun), limit)
+
+
+def _is_begun(armed: ActiveSchedule) -> bool:
+    """Whether it has a ledger row already: whoever opened it has died."""
+    return armed.status == ArmedStatus.RUNNING
 
 
 def _too_late_since(moment: datetime) -> datetime:

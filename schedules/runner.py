@@ -85,8 +85,9 @@ def _add_housekeeping(scheduler: CallScheduler) -> None:
         # A job that waits already keeps its time: starts and restarts neither hurry nor delay it.
         known = {"next_run_time": waiting[name]} if waiting.get(name) else {}
         scheduler.add_job(
-            task["job"],
+            "schedules.turns:run",
             IntervalTrigger(seconds=int(task["every"].total_seconds()), timezone=UTC),
+            args=[name],
             id=name,
             name=name,
             jobstore=HousekeepingStore.ALIAS,

@@ -128,10 +128,19 @@ def _open(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
         decision = decide(armed, existing=existing.get(key), live=live, now=now, halt=halt)
         opening = openings[armed.pk] = Opening(armed, decision)
         if isinstance(decision, Dial):
-            opening.log = decision.deferred or ledger.new_row(armed, now=now)
+            opening.log = _renewed(decision.deferred, armed, now) or ledger.new_row(armed, now=now)
             live.append(opening.log)
     _write([opening for opening in openings.values() if opening.log], now)
     return openings
+
+
+def _renewed(deferred: CallLog | None, armed: ActiveSchedule, now: datetime) -> CallLog | None:
+    """An attempt that is asked for again: now, and at the number that its schedule has now.
+
+    A look-up goes by this time; by that of a refusal it would give the carrier's list no time."""
+    if deferred is not None:
+        deferred.phone, deferred.timestamp = armed.schedule.phone, max(now, armed.due_at)
+    return deferred
 
 
 def _write(dialled: list[Opening], now: datetime) -> None:
@@ -140,17 +149,19 @@ def _write(dialled: list[Opening], now: datetime) -> None:
     logs = [each.log for each in dialled if each.log]
     # In one order, so that two claims that want the same numbers form no circle.
     new = sorted((log for log in logs if log._state.adding), key=lambda log: log.phone)
-    again = [log.pk for log in logs if not log._state.adding]
+    again = [log for log in logs if not log._state.adding]
     with sent_together():
         ActiveSchedule.objects.filter(pk__in=[each.armed.pk for each in dialled]).update(
             status=ArmedStatus.RUNNING, last_updated=now
         )
         CallLog.objects.bulk_create(new)
-        if again:
+        for log in again:
             move(
-                CallLog.objects.filter(pk__in=again),
+                CallLog.objects.filter(pk=log.pk),
                 to=CallStatus.PENDING,
                 sources={CallStatus.DEFERRED},
+                phone=log.phone,
+                timestamp=log.timestamp,
             )
         move(
             CallSchedule.objects.filter(pk__in=[each.armed.schedule_id for each in dialled]),

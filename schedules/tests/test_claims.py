@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from schedules import gate
 from schedules.claims import claim_due, give_back
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import ScheduleStatus
@@ -79,6 +80,19 @@ def test_a_stopping_runner_gives_back_what_it_has_not_begun():
     assert [armed.pk for armed in claim("runner_c")] == [waiting.pk]
     waiting.schedule.refresh_from_db()
     assert waiting.schedule.status == ScheduleStatus.PENDING  # of runner_c now
+
+
+@pytest.mark.django_db
+def test_what_a_dead_runner_has_begun_is_taken_over_though_nothing_may_be_dialled():
+    """It is only written down as unknown; the gate is for those that are dialled."""
+    begun, _waiting = due(2)
+    dead = {"lease": "lease_dead", "leased_until": timezone.now() - timedelta(seconds=1)}
+    ActiveSchedule.objects.filter(pk=begun.pk).update(status="running", **dead)
+    gate.close("A fire drill.", by="operator")
+
+    claimed = claim()
+
+    assert [armed.pk for armed in claimed] == [begun.pk]
 
 
 @pytest.mark.django_db(transaction=True)

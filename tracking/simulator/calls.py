@@ -172,7 +172,8 @@ def ledger_entry(call: Call) -> dict[str, object]:
         "status": call.rest_status.value,
         "outcome": call.outcome.title,
         "status_callback": call.order.callback,
-        "created_at": datetime.fromtimestamp(call.created_at, UTC).isoformat(),
+        "created_at": _iso_8601(call.created_at),
+        "ended_at": _iso_8601(call.ended_at),
         "webhooks": [{"status": said, "answer": answer} for said, answer in call.deliveries],
     }
 
@@ -180,6 +181,10 @@ def ledger_entry(call: Call) -> dict[str, object]:
 def rfc_2822(moment: float | None) -> str | None:
     """Seconds since the epoch as Twilio writes a moment, always in UTC."""
     return None if moment is None else format_datetime(datetime.fromtimestamp(moment, UTC))
+
+
+def _iso_8601(moment: float | None) -> str | None:
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat()
 
 
 def _spread(number: str) -> tuple[float, int]:

@@ -10,9 +10,10 @@ from schedules.claims import claim_due
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import ScheduleStatus
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
-from tracking.carriers.base import CallNotAccepted, Trouble
+from tracking.carriers.base import CallNotAccepted, CallReport, Trouble
 from tracking.carriers.memory import MemoryCarrier
 from tracking.dialling import dial
+from tracking.following_up import follow_up
 from tracking.housekeeping import recover
 from tracking.models import CallLog
 
@@ -70,6 +71,41 @@ def test_a_call_that_was_certainly_not_placed_is_asked_for_again(trouble, clock)
     assert log.lateness == timedelta(seconds=1)
     assert len(MemoryCarrier.placed) == 2
     assert CallLog.objects.count() == 1
+
+
+def test_a_doubt_after_refusals_gives_the_list_its_time_from_then_on(clock, settings):
+    """Counted from the first refusal, one look-up would be a proof, and the call made twice."""
+    due()
+    refuse(Trouble.BUSY, retry_after=timedelta(seconds=200))
+    dial_what_is_due()
+    clock.shift(timedelta(seconds=200))
+    refuse(Trouble.AMBIGUOUS)
+    dial_what_is_due()
+    asked_at = datetime.now(UTC)
+
+    clock.shift(timedelta(seconds=6))  # the list lags behind
+    follow_up()
+    log = CallLog.objects.get()
+    assert (log.status, log.timestamp) == (S.UNKNOWN, asked_at)
+
+    placed_at = asked_at + timedelta(seconds=1)
+    MemoryCarrier.listed = [CallReport("CA1", S.QUEUED, placed_at, phone=log.phone)]
+    clock.shift(timedelta(seconds=6))
+    follow_up()
+    log.refresh_from_db()
+    assert (log.status, log.call_id) == (S.QUEUED, "CA1")
+
+
+def test_a_number_corrected_meanwhile_is_the_one_that_is_asked_for(clock):
+    schedule = due()
+    refuse(Trouble.BUSY)
+    dial_what_is_due()
+
+    CallSchedule.objects.filter(pk=schedule.pk).update(phone="+15005550009")
+    clock.shift(timedelta(seconds=1))
+    dial_what_is_due()
+
+    assert MemoryCarrier.placed[-1].to == CallLog.objects.get().phone == "+15005550009"
 
 
 def due_schedule() -> CallSchedule:

@@ -1,0 +1,134 @@
+"""The pace, the number of calls at a time and one call a number, kept by all runners together."""
+
+import random
+import time
+from bisect import bisect_left
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from polaris.tests.faults.engine import (
+    PATIENCE,
+    Engine,
+    arranged,
+    arranged_together,
+    comes_to_rest,
+    kill,
+    moment,
+    number,
+)
+from polaris.tests.faults.evidence import check_exactly_once, summary
+from polaris.tests.stack import wait_until
+from tracking.models import CallLog
+
+pytestmark = pytest.mark.faults
+
+SECOND = timedelta(seconds=1)
+PACE = 20
+# Slots are 50 ms apart, so 20 begin in a second; one more where the clocks' rounding lets a slot
+# at either edge count.
+MOST = PACE + 1
+
+
+def accepted_at(engine: Engine) -> list[datetime]:
+    """When the carrier took each call, by its own clock."""
+    return sorted(datetime.fromisoformat(call["created_at"]) for call in engine.carrier.calls())
+
+
+def most_within(span: timedelta, moments: list[datetime]) -> int:
+    """The largest number of them in any window of that length, its end not included."""
+    return max(bisect_left(moments, each + span) - n for n, each in enumerate(moments))
+
+
+def most_at_once(calls: list[dict]) -> int:
+    """The largest number of calls that were live together, by the carrier's own clock."""
+    turns = [(call["created_at"], 1) for call in calls] + [(call["ended_at"], -1) for call in calls]
+    live = most = 0
+    for _, change in sorted(turns):  # an end before a beginning at the same moment
+        live += change
+        most = max(most, live)
+    return most
+
+
+def test_the_pace_is_that_of_all_runners_and_has_no_burst_after_an_outage(
+    engine: Engine, client_of_web
+):
+    """Three runners are killed in the middle of a backlog, which grows while none is there."""
+    for _ in range(60):
+        arranged(at=moment(-random.uniform(5, 60)))
+    runners = [engine.start_without_waiting(CALLS_PER_SECOND=str(PACE)) for _ in range(3)]
+    wait_until(lambda: engine.carrier.accepted() >= 30, what="30 calls", patience=PATIENCE)
+
+    for runner in runners:
+        kill(runner)
+    arranged_together(["99"] * 30)
+    time.sleep(3)
+    for _ in runners:
+        engine.start_without_waiting(CALLS_PER_SECOND=str(PACE))
+    comes_to_rest()
+
+    assert most_within(SECOND, accepted_at(engine)) <= MOST
+    assert engine.carrier.accepted() == 90
+    check_exactly_once(engine.carrier)
+
+
+def test_what_waits_is_dialled_in_the_order_of_its_due_time(engine: Engine, client_of_web):
+    schedules = [arranged(at=moment(-random.uniform(5, 100))) for _ in range(50)]
+    for _ in range(3):
+        engine.start_without_waiting(CALLS_PER_SECOND=str(PACE))
+    comes_to_rest()
+
+    due = [schedule.scheduled_time for schedule in schedules]
+    dialled = list(CallLog.objects.order_by("timestamp").values_list("due_at", flat=True))
+    places = {at: place for place, at in enumerate(sorted(due))}
+    astray = [abs(places[at] - place) for place, at in enumerate(dialled)]
+    # Neighbours may change places on the way to the carrier, for each has a thread of its own.
+    assert max(astray) <= PACE / 2
+    assert most_within(SECOND, accepted_at(engine)) <= MOST
+
+
+def test_what_waits_for_the_pace_past_its_grace_is_missed_with_the_reason(
+    engine: Engine, client_of_web
+):
+    """One call in two seconds, and six of grace."""
+    schedules = arranged_together(["99"] * 8)
+
+    for _ in range(2):
+        engine.start_without_waiting(CALLS_PER_SECOND="0.5", SCHEDULER_MISFIRE_GRACE_TIME="6")
+    comes_to_rest()
+
+    said = summary()
+    assert said["completed"] + said["missed"] == len(schedules)
+    assert 1 <= said["completed"] <= 4
+    assert said["completed"] == engine.carrier.accepted()
+    for log in CallLog.objects.filter(status="missed"):
+        assert "before a runner could dial it" in log.error_message
+
+
+def test_no_more_calls_are_live_than_allowed(engine: Engine, client_of_web):
+    arranged_together(["99", "01", "99", "22", "23"] * 5)
+
+    for _ in range(3):
+        engine.start_without_waiting(MAX_CONCURRENT_CALLS="3")
+    comes_to_rest()
+
+    assert engine.carrier.accepted() == 25
+    assert most_at_once(engine.carrier.calls()) <= 3
+    check_exactly_once(engine.carrier)
+
+
+def test_a_number_has_one_live_call_whatever_its_schedules(engine: Engine, client_of_web):
+    phone = number()
+    arranged_together(["99"] * 5, phone=phone)
+    arranged_together(["99"] * 5)
+
+    for _ in range(3):
+        engine.start_without_waiting()
+    comes_to_rest()
+
+    calls = [call for call in engine.carrier.calls() if call["to"] == phone]
+    assert len(calls) == 5
+    assert all(last["ended_at"] <= following["created_at"] for last, following in pairwise(calls))
+    assert engine.carrier.accepted() == 10
+    check_exactly_once(engine.carrier)
