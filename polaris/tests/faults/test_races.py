@@ -165,7 +165,7 @@ def test_a_call_in_doubt_is_stopped_once_it_is_found(engine: Engine):
 def test_a_call_refused_for_now_that_is_paused_and_resumed_is_dialled(
     engine: Engine, client_of_web
 ):
-    """Ending 14 is refused twice; paused between, its attempt is closed, and another follows."""
+    """Ending 14 is refused twice, and paused between."""
     engine.start_runner()
     schedule = arranged("14")
     wait_until(
