@@ -9,5 +9,7 @@ from tracking.models import CallLog
 
 def calls_in_hand(moment: datetime) -> int:
     """Calls that are on the line, may be, or are claimed and about to be dialled."""
-    claimed = ActiveSchedule.objects.filter(status=ArmedStatus.PENDING, leased_until__gte=moment)
-    return CallLog.objects.on_the_line().count() + claimed.count()
+    held = ActiveSchedule.objects.filter(status=ArmedStatus.PENDING, leased_until__gte=moment)
+    # First these: one whose ledger is opened between the two looks is counted twice, not never.
+    claimed = held.count()
+    return claimed + CallLog.objects.on_the_line().count()

@@ -24,11 +24,12 @@ from tracking.models import CallLog
 
 pytestmark = pytest.mark.faults
 
-SECOND = timedelta(seconds=1)
 PACE = 20
-# Slots are 50 ms apart, so 20 begin in a second; one more where the clocks' rounding lets a slot
-# at either edge count.
-MOST = PACE + 1
+# The gate gives slots 50 ms apart, and of these a span holds one more than its length where both
+# its ends are slots. On its way from its slot to the carrier a call meets threads, a ledger and a
+# loaded machine: who is late by this much arrives together with those that are not. A burst would
+# be the 24 calls that three runners have places for.
+LATE_SECONDS = 0.25
 
 
 def accepted_at(engine: Engine) -> list[datetime]:
@@ -36,9 +37,19 @@ def accepted_at(engine: Engine) -> list[datetime]:
     return sorted(datetime.fromisoformat(call["created_at"]) for call in engine.carrier.calls())
 
 
-def most_within(span: timedelta, moments: list[datetime]) -> int:
+def most_within(seconds: float, moments: list[datetime]) -> int:
     """The largest number of them in any window of that length, its end not included."""
+    span = timedelta(seconds=seconds)
     return max(bisect_left(moments, each + span) - n for n, each in enumerate(moments))
+
+
+def check_pace(engine: Engine) -> None:
+    """No window holds more creates than the pace allows, be it short or long."""
+    moments = accepted_at(engine)
+    most = {seconds: most_within(seconds, moments) for seconds in (0.5, 1, 2, 4)}
+    print("the most creates within so many seconds:", most)  # noqa: T201 (shown on failure)
+    for seconds, number_of_creates in most.items():
+        assert number_of_creates <= PACE * (seconds + LATE_SECONDS) + 1, most
 
 
 def most_at_once(calls: list[dict]) -> int:
@@ -68,7 +79,7 @@ def test_the_pace_is_that_of_all_runners_and_has_no_burst_after_an_outage(
         engine.start_without_waiting(CALLS_PER_SECOND=str(PACE))
     comes_to_rest()
 
-    assert most_within(SECOND, accepted_at(engine)) <= MOST
+    check_pace(engine)
     assert engine.carrier.accepted() == 90
     check_exactly_once(engine.carrier)
 
@@ -85,7 +96,7 @@ def test_what_waits_is_dialled_in_the_order_of_its_due_time(engine: Engine, clie
     astray = [abs(places[at] - place) for place, at in enumerate(dialled)]
     # Neighbours may change places on the way to the carrier, for each has a thread of its own.
     assert max(astray) <= PACE / 2
-    assert most_within(SECOND, accepted_at(engine)) <= MOST
+    check_pace(engine)
 
 
 def test_what_waits_for_the_pace_past_its_grace_is_missed_with_the_reason(
