@@ -28,8 +28,12 @@ _OF_THIS_CALL = {Trouble.NUMBER, Trouble.REQUEST, Trouble.BUSY}
 
 def write_down(armed: ActiveSchedule, log: CallLog, error: CallNotAccepted) -> None:
     """Record that the carrier did not take a call, and act upon why."""
+    _record(armed, log, error)
     if error.trouble in _OF_ALL_CALLS and gate.close(error.message):
         logger.error("dialling stops, the carrier refuses the account: %s", error.message)
+
+
+def _record(armed: ActiveSchedule, log: CallLog, error: CallNotAccepted) -> None:
     if error.trouble is Trouble.AMBIGUOUS:
         ledger.record_ambiguous(armed, log, error)
         return
