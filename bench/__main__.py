@@ -84,7 +84,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--calls", type=int, default=1000, help="calls due at once (1000)")
     parser.add_argument("--only", default="", help=f"some of {','.join(CONTENDERS)}")
     parser.add_argument("--runners", type=int, default=2, help="Polaris's runner processes (2)")
-    parser.add_argument("--workers", type=int, default=8, help="SCHEDULER_WORKERS of each (8)")
+    parser.add_argument("--workers", type=int, default=64, help="SCHEDULER_WORKERS of each (64)")
     parser.add_argument("--database", default="postgres://postgres@127.0.0.1:5432/postgres")
     parser.add_argument("--redis", default="redis://127.0.0.1:6379/15", help="an empty database")
     parser.add_argument("--results", type=Path, default=HOME / "bench" / "results")

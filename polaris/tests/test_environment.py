@@ -272,7 +272,6 @@ BAD = {
     "WEB_WORKERS": "0",
     "DATABASE_URL": "oracle://somewhere",
     "SCHEDULER_TIMEZONE": "Europe/Atlantis",
-    "WEB_WORKERS": "0",
     "SCHEDULER_MAX_INSTANCES": "0",
     "SCHEDULER_MISFIRE_GRACE_TIME": "5 minutes",
     "SCHEDULER_WORKERS": "1000000",
