@@ -141,11 +141,11 @@ SCHEDULER_MAX_INSTANCES = env.whole("SCHEDULER_MAX_INSTANCES", 3, at_least=1, at
 SCHEDULER_MISFIRE_GRACE_TIME = env.whole(
     "SCHEDULER_MISFIRE_GRACE_TIME", 300, at_least=1, at_most=7 * 24 * 3600
 )
-SCHEDULER_WORKERS = env.whole("SCHEDULER_WORKERS", 32, at_least=1, at_most=200)
+SCHEDULER_WORKERS = env.whole("SCHEDULER_WORKERS", 64, at_least=1, at_most=200)
 SCHEDULER_JOB = "tracking.dialling:dial"
 SCHEDULER_CALLS_AT_A_TIME = "tracking.concurrency.calls_in_hand"
 SCHEDULER_STOP_CALLS = "tracking.stopping.stop_calls"
-SCHEDULER_PREFLIGHT = "tracking.carriers.get_carrier"
+SCHEDULER_PREFLIGHT = "tracking.dialling.prepare"
 HOUSEKEEPING: dict[str, dict[str, Any]] = {
     "recover": {"job": "tracking.housekeeping:recover", "every": timedelta(seconds=30)},
     "take up webhooks": {

@@ -22,8 +22,8 @@ class WebWorkers(ASGIHandler):
     """The ASGI application: middleware and views run in `threads` threads."""
 
     def __init__(self, threads: int) -> None:
-        executor = ThreadPoolExecutor(threads, thread_name_prefix="web")
-        self._answer = sync_to_async(self._work, thread_sensitive=False, executor=executor)
+        self.threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
+        self._answer = sync_to_async(self._work, thread_sensitive=False, executor=self.threads)
         super().__init__()
         keep_connections()
         # The threads do this for themselves; as receivers they would need one more crossing each.

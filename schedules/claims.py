@@ -20,7 +20,7 @@ from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import ArmedStatus, ScheduleStatus
 
 # Rows are claimed and their ledger opened so long before they are due, then dialled on time.
-LEAD = timedelta(milliseconds=50)
+LEAD = timedelta(milliseconds=100)
 
 
 class Claims(list[ActiveSchedule]):

@@ -23,6 +23,14 @@ _LONGEST_WAIT = timedelta(minutes=10)
 
 
 @dataclass(slots=True)
+class _Seen:
+    is_closed: bool = False
+
+
+_seen = _Seen()
+
+
+@dataclass(slots=True)
 class Admission:
     """What may be claimed now: so many calls in time, and when each of them may begin."""
 
@@ -46,7 +54,8 @@ def admit(moment: datetime, wanted: int) -> Admission:
 
     `look_again` says when more may be, where that is known."""
     gate = _locked() if _is_shared() else _gate()
-    if gate.closed_since is not None:
+    _seen.is_closed = gate.closed_since is not None
+    if _seen.is_closed:
         return _probe(gate, moment)
     places = wanted
     if settings.MAX_CONCURRENT_CALLS:
@@ -71,6 +80,11 @@ def note(admission: Admission) -> None:
         gate.update(probe_at=admission.next_slot + wait, probes=F("probes") + 1)
     elif admission.spacing:
         gate.update(next_slot=admission.next_slot)
+
+
+def was_closed() -> bool:
+    """Whether this process found it closed when it claimed last: then its calls are trials."""
+    return _seen.is_closed
 
 
 def current() -> Gate:

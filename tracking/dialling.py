@@ -2,14 +2,14 @@
 
 import logging
 import time
+from functools import partial
 
 from django.utils import timezone
 
-from polaris.database import renew_connection
 from polaris.masking import mask_phone
 from schedules import arming
 from schedules.models import ActiveSchedule
-from tracking import ledger, refusals
+from tracking import ledger, refusals, writers
 from tracking.carriers import get_carrier
 from tracking.carriers.base import CallNotAccepted, CallReport, CallRequest, Trouble
 from tracking.decisions import Dial, FoundOpen, GiveUp, Impossible, Lost, Miss, Wait
@@ -17,6 +17,7 @@ from tracking.ledger import Accepted
 from tracking.models import CallLog
 from tracking.opening import Opening, Openings
 from tracking.recording import Recorder, insist
+from tracking.writers import write
 
 logger = logging.getLogger(__name__)
 
@@ -24,23 +25,25 @@ _openings = Openings()
 _recorder = Recorder()
 
 
+def prepare() -> None:
+    """What a runner does before it claims: raises ImproperlyConfigured where it could not dial."""
+    get_carrier()
+    writers.start()
+
+
 def dial(armed_id: str, lease: str, begins_at: float = 0.0) -> None:
     """Make the call that `armed_id` stands for, where the claim `lease` still holds it.
 
     Not before `begins_at` (seconds since 1970), nor before it is due. Never raises for what a
     carrier, a pause or another runner does; the ledger tells."""
-    renew_connection()
-    try:
-        opening = _openings.take(armed_id, lease)
-        if opening is None:
-            logger.info("%s is not dialled: its claim was lost", armed_id)
-        elif isinstance(opening.decision, Dial) and opening.log:
-            _wait_until(max(begins_at, opening.armed.due_at.timestamp()))
-            _ask_carrier(opening.armed, opening.log)
-        else:
-            _carry_out(opening)
-    finally:
-        renew_connection()
+    opening = _openings.take(armed_id, lease)
+    if opening is None:
+        logger.info("%s is not dialled: its claim was lost", armed_id)
+    elif isinstance(opening.decision, Dial) and opening.log:
+        _wait_until(max(begins_at, opening.armed.due_at.timestamp()))
+        _ask_carrier(opening.armed, opening.log)
+    else:
+        write(partial(_carry_out, opening))
 
 
 def _carry_out(opening: Opening) -> None:
@@ -116,16 +119,16 @@ def _place(armed: ActiveSchedule, log: CallLog) -> CallReport:
 
 
 def _write_refusal(armed: ActiveSchedule, log: CallLog, refusal: CallNotAccepted) -> None:
-    def write() -> None:
+    def note() -> None:
         log.refresh_from_db()
         refusals.write_down(armed, log, refusal)
+        refusals.open_the_gate(refusal)
 
-    written = insist(write)
+    written = insist(partial(write, note))
     level = logging.ERROR if refusal.trouble is Trouble.ACCOUNT else logging.WARNING
     logger.log(level, "%s of %s was not accepted: %s", log.pk, log.schedule_id, refusal)
     if not written:
         logger.error("%s: its refusal could not be written", log.pk)
-    refusals.open_the_gate(refusal)
 
 
 def _wait_until(moment: float) -> None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError
-from django.db.models import F
+from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
-from polaris.database import atomic, by_row, sent_together, write_each
+from polaris.database import atomic, by_row, is_mongodb, sent_together, write_each
 from polaris.states import move
 from schedules import arming
 from schedules.models import ActiveSchedule, CallSchedule
@@ -264,14 +264,24 @@ def _write_together(batch: Sequence[Accepted], found: dict[str, CallLog]) -> Non
         log.timestamp, log.next_check_at, log.last_updated = each.asked_at, now + SILENCE, now
         log.error_code = log.error_message = ""
     if batch:
-        calls = {each.armed.schedule_id: each.answer.call_id for each in batch}
         with sent_together():
             write_each([found[each.log.pk] for each in batch], _WRITTEN_WITH_AN_ANSWER)
-            CallSchedule.objects.filter(pk__in=calls).update(call_id=by_row(calls), duration=None)
+            _tell_schedules(batch)
     for each in batch:
         log = found[each.log.pk]
         log.schedule = each.armed.schedule
         announce_call("call.started", log)
+
+
+def _tell_schedules(batch: Sequence[Accepted]) -> None:
+    """Each has its latest call's id: read from the logs in the statement itself where that can be,
+    for an expression for each row takes long to build."""
+    calls = {each.armed.schedule_id: each.answer.call_id for each in batch}
+    of_it = CallLog.objects.filter(
+        pk__in=[each.log.pk for each in batch], schedule_id=OuterRef("pk")
+    )
+    call_id = by_row(calls) if is_mongodb() else Subquery(of_it.values("call_id")[:1])
+    CallSchedule.objects.filter(pk__in=calls).update(call_id=call_id, duration=None)
 
 
 def _write_alone(each: Accepted, log: CallLog) -> None:

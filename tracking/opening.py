@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from django.db import IntegrityError, OperationalError
 from django.db.models import Q, QuerySet
@@ -22,6 +23,7 @@ from tracking import ledger
 from tracking.decisions import Decision, Dial, Lost, decide, is_too_late
 from tracking.models import CallLog
 from tracking.states import CallStatus
+from tracking.writers import write
 
 
 @dataclass(slots=True)
@@ -64,13 +66,13 @@ class _Shared:
     def take(self, armed_id: str, lease: str) -> Opening | None:
         with self._lock:
             if self._openings is None or armed_id not in self._openings:
-                found = _open_claim_though_broken(lease)
+                found = write(partial(_open_claim_though_broken, lease))
                 self._openings = {**(self._openings or {}), **found}
             return self._openings.pop(armed_id, None)
 
 
 def _open_claim_though_broken(lease: str) -> dict[str, Opening]:
-    """This thread's connection may have been lost since it was last used: then on a new one."""
+    """The connection may have been lost since it was last used: then on a new one."""
     try:
         return open_claim(lease)
     except OperationalError:

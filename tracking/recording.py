@@ -8,13 +8,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from django.db import OperationalError
 
-from polaris.database import renew_connection
 from tracking import ledger
 from tracking.ledger import Accepted
 from tracking.refusals import open_the_gate
+from tracking.writers import write
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class Recorder:
 
     def _write(self, batch: list[_Entry]) -> None:
         try:
-            _write_down(batch)
+            write(partial(_write_down, batch))
         finally:
             for entry in batch:
                 entry.leads = False
@@ -117,17 +118,16 @@ def _attempt(batch: list[Accepted]) -> Exception | None:
     return None
 
 
-def insist(write: Callable[[], None]) -> bool:
+def insist(attempt: Callable[[], None]) -> bool:
     """Write the carrier's answer down though the database fails for a while; says whether it did.
 
     The answer is known nowhere else: without it the call would be unknown."""
     for wait in _WAITS:
         try:
-            write()
+            attempt()
         except OperationalError:
             logger.warning("the carrier's answer could not be written; it is tried again")
             time.sleep(wait)
-            renew_connection()
         else:
             return True
     return False

@@ -28,8 +28,12 @@ _OF_THIS_CALL = {Trouble.NUMBER, Trouble.REQUEST, Trouble.BUSY}
 
 def write_down(armed: ActiveSchedule, log: CallLog, error: CallNotAccepted) -> None:
     """Record that the carrier did not take a call, and act upon why."""
+    _record(armed, log, error)
     if error.trouble in _OF_ALL_CALLS and gate.close(error.message):
         logger.error("dialling stops, the carrier refuses the account: %s", error.message)
+
+
+def _record(armed: ActiveSchedule, log: CallLog, error: CallNotAccepted) -> None:
     if error.trouble is Trouble.AMBIGUOUS:
         ledger.record_ambiguous(armed, log, error)
         return
@@ -45,7 +49,7 @@ def open_the_gate(error: CallNotAccepted | None = None) -> None:
     if error is not None and error.trouble not in _OF_THIS_CALL:
         return
     try:
-        if gate.current().closed_since and gate.reopen():
+        if gate.was_closed() and gate.reopen():
             logger.warning("the carrier takes calls again: dialling goes on")
     except DatabaseError as failure:
         logger.warning("the gate could not be looked at: %s", in_one_line(failure))

@@ -269,6 +269,7 @@ BAD = {
     "DEBUG": "perhaps",
     "HTTPS_ONLY": "perhaps",
     "LOG_LEVEL": "LOUD",
+    "WEB_WORKERS": "0",
     "DATABASE_URL": "oracle://somewhere",
     "SCHEDULER_TIMEZONE": "Europe/Atlantis",
     "WEB_WORKERS": "0",

@@ -58,8 +58,22 @@ def ask(settings, monkeypatch):
     seen.clear()
     workers = WebWorkers(2)
     yield lambda *paths: asyncio.run(_ask(workers, paths))
+    _close_connections(workers.threads)
     for receiver in (reset_queries, close_old_connections):
         request_started.connect(receiver)
+
+
+def _close_connections(threads):
+    """Of both threads: each waits for the other, so that neither does it twice."""
+    both = threading.Barrier(2)
+
+    def close():
+        connections.close_all()
+        both.wait(10)
+
+    for closed in [threads.submit(close) for _ in range(2)]:
+        closed.result()
+    threads.shutdown()
 
 
 async def _ask(application, paths):

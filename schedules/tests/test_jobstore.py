@@ -217,7 +217,7 @@ def test_a_due_time_wakes_the_scheduler_exactly_and_otherwise_it_polls():
     executor = CallExecutor(2)
     CallScheduler(executors={CallExecutor.ALIAS: executor}).start()
     store = ArmedJobStore(runner_id="runner_a", executor=executor)
-    moment = timezone.now() + timedelta(milliseconds=100)
+    moment = timezone.now() + LEAD + timedelta(milliseconds=200)
 
     before = datetime.now(UTC)
     idle = store.get_next_run_time()
