@@ -8,6 +8,8 @@ from django.core.cache import cache
 from django.test import Client
 from rest_framework.test import APIClient
 
+from polaris.accounts.outside_issuer import published_keys
+from polaris.throttling.writes import shares
 from tracking.carriers.memory import MemoryCarrier
 
 
@@ -15,6 +17,8 @@ from tracking.carriers.memory import MemoryCarrier
 def _fresh_carrier_and_cache() -> Iterator[None]:
     MemoryCarrier.forget()
     cache.clear()
+    shares.forget()
+    published_keys.forget()
     yield
     MemoryCarrier.forget()
 

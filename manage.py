@@ -8,12 +8,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
+from polaris.audit.acting import this_process_is
 from polaris.database import in_one_line
 
 
 def main() -> None:
     """Run a command; a wrong setting ends it with one line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "polaris.settings")
+    this_process_is(f"command {' '.join(sys.argv[1:2])}"[:64].strip())
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

@@ -19,9 +19,9 @@ django.setup()
 from django.contrib.auth import get_user_model  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.utils import timezone  # noqa: E402
-from rest_framework_simplejwt.tokens import AccessToken  # noqa: E402
 
 from polaris.access import owner_id  # noqa: E402
+from polaris.accounts.tokens import issue  # noqa: E402
 from polaris.database import atomic  # noqa: E402
 from schedules.models import CallSchedule  # noqa: E402
 from schedules.planning import make_plan  # noqa: E402
@@ -79,7 +79,7 @@ def users(asked: dict[str, bool]) -> dict[str, str]:
         user = get_user_model().objects.create_user(
             name, is_staff=is_superuser, is_superuser=is_superuser
         )
-        token = AccessToken.for_user(user)
+        token = issue(user=user).access_token
         token.set_exp(lifetime=timedelta(hours=12))
         tokens[name] = str(token)
     return tokens

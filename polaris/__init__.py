@@ -1,0 +1,3 @@
+"""Polaris: scheduled outbound phone calls."""
+
+VERSION = "0.1.0"

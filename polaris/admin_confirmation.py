@@ -78,7 +78,8 @@ class OperationsMixin:
             return []
         offered = {each.label for each in self.operations if row.status in each.offered_in}
         allowed = super().get_actions_detail(request, object_id)  # type: ignore[misc]
-        return [button for button in allowed if button.description in offered]
+        known = {each.label for each in self.operations} - offered
+        return [button for button in allowed if button.description not in known]
 
 
 def list_action_name(operation: Operation) -> str:

@@ -1,7 +1,6 @@
 """What the admin pages of every room share: read-only pages, sections, filters and small pieces."""
 
 import json
-import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
@@ -21,10 +20,9 @@ from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.datasets import BaseDataset
 from unfold.utils import parse_date_str
 
-from polaris.masking import mask_phone
+from polaris.masking import mask_numbers
 
 NOTHING = "-"
-_NUMBER = re.compile(r"\+\d{6,}")
 # Beyond these, midnight may lie outside the calendar of some zone or database.
 _YEARS = range(1900, 9999)
 
@@ -128,16 +126,6 @@ def may_view(request: HttpRequest, model: type[Model]) -> bool:
     return any(request.user.has_perm(permission) for permission in held)
 
 
-def sees_whole_numbers(request: HttpRequest) -> bool:
-    """Whole phone numbers are for those who may act on schedules; others see them masked."""
-    return request.user.has_perm("schedules.change_callschedule")
-
-
-def mask_numbers(text: str) -> str:
-    """The text with every phone number in it masked."""
-    return _NUMBER.sub(lambda number: mask_phone(number[0]), text)
-
-
 def badge(text: str, colour: str) -> SafeString:
     """A state as unfold draws it; `colour` is one of its label variants."""
     return render_to_string("unfold/helpers/label.html", {"text": text, "variant": colour})
@@ -167,6 +155,8 @@ def two_lines(first: object, second: object) -> SafeString:
 
 
 def pretty_json(value: Any) -> SafeString:
-    """JSON indented, one key a line."""
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+    """JSON indented, one key a line, with its numbers masked."""
+    text = mask_numbers(
+        json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+    )
     return format_html('<pre style="white-space: pre-wrap; overflow-wrap: anywhere">{}</pre>', text)

@@ -71,6 +71,21 @@ def sent_together() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def committed_together() -> Iterator[None]:
+    """A transaction of writes alone: where the database can, they and the commit go in one round
+    trip. What the database says of any of them is raised at the end of the block.
+
+    Inside another transaction it is a part of that one, as `atomic` is."""
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        with atomic():
+            yield
+        return
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline(), atomic():
+        yield
+
+
 def on_commit(callback: Callable[[], object]) -> None:
     """Run `callback` once the transaction in hand is committed; at once where there is none."""
     if is_mongodb():

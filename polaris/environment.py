@@ -3,6 +3,7 @@
 import re
 import string
 from collections.abc import Callable, Collection
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -11,6 +12,9 @@ from zoneinfo import available_timezones
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from polaris.privacy.key_format import is_key
+from polaris.throttling.limits import Limit
+
 Value = TypeVar("Value")
 
 _RATE = re.compile(r"[1-9][0-9]{0,8}/(s|sec|second|m|min|minute|h|hour|d|day)")
@@ -18,6 +22,9 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _ACCOUNT = re.compile(r"AC[0-9a-fA-F]{32}")
 _ADDRESS = re.compile(r"[^@\s,]+@[^@\s,]+")
 _HOST = re.compile(r"\*|\.?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SHORTEST_KEY = 32
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 # Names of the time zone database that are no places.
 _NO_ZONES = {"Factory", "localtime", "posixrules"}
 
@@ -92,6 +99,17 @@ class Environment:
             raise _wrong(name, raw, "AC and 32 hexadecimal digits")
         return raw
 
+    def keys(self, name: str, default: str = "") -> tuple[str, ...]:
+        """Comma-separated keys, each 32 random bytes in URL-safe Base64; none is ever shown."""
+        found = tuple(self.words(name)) or ((default,) if default else ())
+        require(found, f"{name} is not set: put a random key into .env (bin/setup does).")
+        for place, key in enumerate(found, 1):
+            require(
+                is_key(key),
+                f"{name} is wrong: its key {place} is not 32 bytes in URL-safe Base64.",
+            )
+        return found
+
     def addresses(self, name: str) -> list[str]:
         """Comma-separated e-mail addresses."""
         found = self.words(name)
@@ -108,6 +126,19 @@ class Environment:
                 raise _wrong(name, host, "a comma-separated list of host names")
         return found
 
+    def networks(self, name: str, default: Collection[str]) -> list[str]:
+        """Comma-separated IP addresses and networks, such as 10.0.0.0/8; `none` is none."""
+        found = self.words(name, default)
+        if [word.lower() for word in found] == ["none"]:
+            return []
+        for network in found:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                expected = "a comma-separated list of IP addresses and networks, or none"
+                raise _wrong(name, network, expected) from error
+        return found
+
     def phone(self, name: str) -> str:
         """A phone number in E.164."""
         raw = self.text(name)
@@ -115,11 +146,33 @@ class Environment:
             raise _wrong(name, raw, "a phone number in E.164, such as +15005550006")
         return raw
 
-    def rate(self, name: str, default: str) -> str:
-        """A number of requests in a span of time, as DRF's throttles read it."""
+    def limit(self, name: str, default: str) -> Limit | None:
+        """A number of requests in a span of time; None, written 0, where there is no limit."""
         raw = self.text(name, default)
+        if raw == "0":
+            return None
         if not _RATE.fullmatch(raw):
-            raise _wrong(name, raw, "a rate such as 30/min (second, min, hour or day)")
+            raise _wrong(name, raw, "a rate such as 30/min (second, min, hour or day), or 0")
+        number, _, unit = raw.partition("/")
+        return Limit(int(number), _SECONDS[unit[0]])
+
+    def secrets(self, name: str) -> list[str]:
+        """Comma-separated secrets; no message shows one."""
+        found = self.words(name)
+        hidden = f"{len(found)} keys" if len(found) != 1 else "one key"
+        if any(len(key) < _SHORTEST_KEY for key in found) or len(set(found)) < len(found):
+            expected = f"different keys of at least {_SHORTEST_KEY} characters"
+            raise _wrong(name, hidden, expected)
+        return found
+
+    def document(self, name: str) -> str:
+        """A file that is there, or an address: https, or http on this machine."""
+        raw = self.text(name)
+        parts = urlsplit(raw) if _is_http_url(raw) else None
+        if parts and (parts.scheme == "https" or parts.hostname in _THIS_MACHINE):
+            return raw
+        if raw and (parts or not Path(raw).is_file()):
+            raise _wrong(name, _without_password(raw), "an https:// address or a file")
         return raw
 
     def choice(self, name: str, default: str, choices: Collection[str]) -> str:

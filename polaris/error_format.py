@@ -2,10 +2,12 @@
 
 import json
 import logging
+import math
 import sys
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import DataError
 from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -17,7 +19,8 @@ from rest_framework.response import Response
 
 from polaris import errors
 from polaris.database import is_out_of_reach
-from polaris.errors import ErrorCode, PolarisError, error_body
+from polaris.errors import ErrorCode, IssuerAway, MustWait, NotReady, PolarisError, error_body
+from polaris.masking import mask_numbers
 from polaris.outage import RETRY_AFTER, outage
 
 logger = logging.getLogger(__name__)
@@ -25,7 +28,7 @@ logger = logging.getLogger(__name__)
 _INCOMPLETE = {"required", "null", "blank", "empty"}
 _UTF_8 = {"utf-8", "utf8", "us-ascii", "ascii"}
 _LONGEST_TEXT = 500
-_WITHOUT_DATABASE = ("/static/", "/api/")
+_WITHOUT_DATABASE = ("/static/", "/api/", "/health/live")
 _BY_FIELD = {
     "phone": errors.INVALID_PHONE,
     "scheduled_time": errors.INVALID_TIME,
@@ -51,7 +54,7 @@ _BY_EXCEPTION: list[tuple[type[exceptions.APIException], ErrorCode, str]] = [
 def answer_for(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. None leaves what nobody expected to Django, which logs it."""
     if isinstance(exc, PolarisError):
-        return _answer(exc.error, exc.field, exc.issue)
+        return _own(exc)
     if isinstance(exc, exceptions.ValidationError):
         return _invalid(exc)
     if is_out_of_reach(exc):
@@ -75,16 +78,18 @@ class ErrorFormatMiddleware(MiddlewareMixin):
         charset = (request.content_params or {}).get("charset", "utf-8")
         if charset.lower() not in _UTF_8:
             issue = "The charset must be utf-8."
-            return _refuse(errors.UNSUPPORTED_MEDIA_TYPE, "Content-Type", issue)
+            return refuse(errors.UNSUPPORTED_MEDIA_TYPE, "Content-Type", issue)
         if "HTTP_TRANSFER_ENCODING" in request.META:
             issue = "A body must be sent whole, with its Content-Length."
-            return _refuse(errors.BAD_REQUEST, "Transfer-Encoding", issue)
+            return refuse(errors.BAD_REQUEST, "Transfer-Encoding", issue)
         if not request.path.startswith(_WITHOUT_DATABASE) and outage.blocks():
             return _unavailable(request)
         return None
 
     def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
         """For views that are not DRF's, the admin's above all."""
+        if isinstance(exc, DataError) and "NUL" in str(exc):
+            return defaults.bad_request(request, exc)  # what PostgreSQL says of %00 in an address
         if not is_out_of_reach(exc):
             return None
         outage.note(exc)
@@ -100,7 +105,7 @@ class ErrorFormatMiddleware(MiddlewareMixin):
         error = errors.code_for_status(response.status_code)
         field = "path" if error is errors.PATH_NOT_FOUND else ""
         issue = f"There is nothing at {request.path}." if field else error.meaning
-        rewritten = _refuse(error, field, issue)
+        rewritten = refuse(error, field, issue)
         for header in ("Allow", "Retry-After"):
             if header in response.headers:
                 rewritten[header] = response.headers[header]
@@ -116,6 +121,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _unavailable(request)
 
 
+def _own(error: PolarisError) -> Response:
+    answer = _answer(error.error, error.field, error.issue)
+    if isinstance(error, (MustWait, IssuerAway, NotReady)):
+        answer["Retry-After"] = str(error.seconds)
+    return answer
+
+
 def _away(error: Exception) -> Response:
     outage.note(error)
     answer = _answer(errors.DATABASE_AWAY, "", errors.DATABASE_AWAY.meaning)
@@ -128,7 +140,7 @@ def _unavailable(request: HttpRequest) -> HttpResponse:
     if request.path.startswith("/admin"):
         answer = render(request, "unavailable.html", status=errors.DATABASE_AWAY.status)
     else:
-        answer = _refuse(errors.DATABASE_AWAY, "", errors.DATABASE_AWAY.meaning)
+        answer = refuse(errors.DATABASE_AWAY, "", errors.DATABASE_AWAY.meaning)
     answer["Retry-After"] = str(RETRY_AFTER)
     return answer
 
@@ -139,15 +151,16 @@ def _answer(error: ErrorCode, field: str, issue: str, message: str = "") -> Resp
     return Response(body, status=error.status)
 
 
-def _refuse(error: ErrorCode, field: str, issue: str) -> HttpResponse:
+def refuse(error: ErrorCode, field: str, issue: str) -> HttpResponse:
     """For requests that do not reach DRF."""
-    body = json.dumps(error_body(error, message=error.meaning, field=field, issue=issue))
+    told = error_body(error, message=error.meaning, field=field, issue=_sayable(issue))
+    body = json.dumps(told)
     return HttpResponse(body, status=error.status, content_type="application/json")
 
 
 def _sayable(text: str) -> str:
-    """What a client sent may be quoted in `text`: JSON's lone surrogates, or a megabyte."""
-    shown = text.encode("utf-8", "backslashreplace").decode()
+    """What a client sent may be quoted in `text`: JSON's lone surrogates, a megabyte, a number."""
+    shown = mask_numbers(text.encode("utf-8", "backslashreplace").decode())
     return shown if len(shown) <= _LONGEST_TEXT else f"{shown[: _LONGEST_TEXT - 1]}…"
 
 
@@ -158,7 +171,7 @@ def _framework(exc: exceptions.APIException) -> Response:
     if challenge:
         answer["WWW-Authenticate"] = challenge
     if wait:
-        answer["Retry-After"] = str(max(1, round(wait)))
+        answer["Retry-After"] = str(max(1, math.ceil(wait)))
     return answer
 
 

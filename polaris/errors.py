@@ -1,5 +1,6 @@
 """Every error that an answer can carry: one catalogue, and the exceptions that stand for it."""
 
+import math
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -41,11 +42,17 @@ LOG_NOT_FOUND = _code("TRACKING_001", 404, "There is no such call log.")
 
 WEBHOOK_NOT_SIGNED = _code("WEBHOOK_001", 403, "The webhook is not signed by our account.")
 WEBHOOK_UNUSABLE = _code("WEBHOOK_002", 400, "A signed webhook lacks CallSid or CallStatus.")
+WEBHOOK_STALE = _code("WEBHOOK_003", 400, "A signed webhook tells of something long past.")
 
 NOT_AUTHENTICATED = _code("AUTH_001", 401, "No token or admin session was sent.")
 WRONG_CREDENTIALS = _code("AUTH_002", 401, "The username or password is wrong.")
 INVALID_TOKEN = _code("AUTH_003", 401, "The token is malformed, expired or of the wrong kind.")
 FORBIDDEN = _code("AUTH_004", 403, "Signed in, but not allowed to do this.")
+AGENT_NOT_GRANTED = _code("AUTH_005", 403, "The account may not act for this agent instance.")
+WRONG_AGENT = _code("AUTH_006", 403, "The token is for another agent instance.")
+ISSUER_AWAY = _code(
+    "AUTH_007", 503, "The keys of the token's issuer cannot be had; Retry-After says when to retry."
+)
 
 THROTTLED = _code("THROTTLE_001", 429, "Too many requests; Retry-After says when to try again.")
 
@@ -57,11 +64,18 @@ NOT_ACCEPTABLE = _code("REQUEST_005", 406, "The answer cannot be given in the fo
 BODY_TOO_LARGE = _code("REQUEST_006", 413, "The body is larger than this server reads.")
 INVALID_QUERY = _code("REQUEST_007", 400, "A query parameter is unknown or its value is invalid.")
 BAD_REQUEST = _code("REQUEST_008", 400, "The request cannot be taken as it is.")
+ADDRESS_TOO_LONG = _code("REQUEST_009", 414, "The path and the query are too long.")
 
 DATABASE_FAILURE = _code("SYSTEM_001", 500, "The database did not do its part.")
 UNEXPECTED_FAILURE = _code("SYSTEM_002", 500, "Something failed on our side.")
 DATABASE_AWAY = _code(
     "SYSTEM_003", 503, "The database is away or busy; Retry-After says when to try again."
+)
+UNREADABLE = _code(
+    "SYSTEM_004", 500, "What is kept here cannot be read: its encryption key is missing."
+)
+NOT_READY = _code(
+    "SYSTEM_005", 503, "The database lacks tables that this version needs: migrations must run."
 )
 
 CATALOGUE: dict[str, ErrorCode] = dict(_CATALOGUE)
@@ -159,6 +173,47 @@ class SchedulerFailure(PolarisError):
     field = "scheduled_time"
 
 
+class AgentNotGranted(PolarisError):
+    """The account may not act for this agent instance."""
+
+    error = AGENT_NOT_GRANTED
+    field = "agent_instance_id"
+
+
+class WrongAgent(PolarisError):
+    """The token is for another agent instance."""
+
+    error = WRONG_AGENT
+    field = "agent_instance_id"
+
+
+class MustWait(PolarisError):
+    """Too many requests. `seconds` says how long to wait."""
+
+    error = THROTTLED
+    field = "rate"
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = max(1, math.ceil(seconds))
+        super().__init__(f"Too many attempts. Try again in {self.seconds} s.")
+
+
+class IssuerAway(PolarisError):
+    """The keys of the token's issuer cannot be had."""
+
+    error = ISSUER_AWAY
+    field = "Authorization"
+    seconds = 30
+
+
+class NotReady(PolarisError):
+    """The database lacks tables that this version needs."""
+
+    error = NOT_READY
+    field = "migrations"
+    seconds = 5
+
+
 class WebhookNotSigned(PolarisError):
     """The webhook is not signed by our account."""
 
@@ -170,6 +225,13 @@ class WebhookUnusable(PolarisError):
     """A signed webhook lacks CallSid or CallStatus."""
 
     error = WEBHOOK_UNUSABLE
+
+
+class WebhookStale(PolarisError):
+    """A signed webhook tells of something long past."""
+
+    error = WEBHOOK_STALE
+    field = "Timestamp"
 
 
 def error_body(error: ErrorCode, *, message: str, field: str, issue: str) -> dict[str, Any]:
@@ -192,9 +254,16 @@ def code_for_status(status: int) -> ErrorCode:
         405: METHOD_NOT_ALLOWED,
         406: NOT_ACCEPTABLE,
         413: BODY_TOO_LARGE,
+        414: ADDRESS_TOO_LONG,
         415: UNSUPPORTED_MEDIA_TYPE,
         429: THROTTLED,
     }
     if status in known:
         return known[status]
     return UNEXPECTED_FAILURE if status >= HTTPStatus.INTERNAL_SERVER_ERROR else BAD_REQUEST
+
+
+class Unreadable(PolarisError):
+    """What is kept cannot be read."""
+
+    error = UNREADABLE

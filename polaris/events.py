@@ -33,7 +33,8 @@ CALL_EVENTS = frozenset(
     f"call.{what}" for what in ("started", "completed", "failed", "missed", "stuck")
 )
 DIALLING_EVENTS = frozenset({"dialling.paused", "dialling.resumed"})
-EVENTS = SCHEDULE_EVENTS | CALL_EVENTS | DIALLING_EVENTS
+RUNNER_EVENTS = frozenset({"runner.missing", "runner.back"})
+EVENTS = SCHEDULE_EVENTS | CALL_EVENTS | DIALLING_EVENTS | RUNNER_EVENTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ _CONFIGS = {
 }
 MIGRATION_MODULES = {
     label: f"polaris.mongodb_migrations.{label}"
-    for label in ("admin", "auth", "contenttypes", "django_apscheduler")
+    for label in ("admin", "auth", "contenttypes", "django_apscheduler", "token_blacklist")
 }
 
 # What MongoDB itself allows is a little more; these need no quoting anywhere.

@@ -1,6 +1,7 @@
 """App configurations that take the place of third-party ones where MongoDB is the database."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.apps import AppConfig
@@ -10,6 +11,7 @@ from django.contrib.contenttypes import apps as contenttypes
 from django.db import connections, models
 from django.db.models.signals import post_migrate
 from django_apscheduler import apps as django_apscheduler
+from rest_framework_simplejwt.token_blacklist import apps as token_blacklist
 
 from polaris.mongodb import AUTO_FIELD, ENGINE
 
@@ -38,15 +40,38 @@ class DjangoApschedulerConfig(django_apscheduler.DjangoApschedulerConfig):
     default_auto_field = AUTO_FIELD
 
     def import_models(self) -> None:
-        """Its model names BigAutoField itself, so that class is another one while it is read."""
-        from django_mongodb_backend.fields import ObjectIdAutoField  # noqa: PLC0415 (optional)
-
-        counted = models.BigAutoField
-        models.BigAutoField = ObjectIdAutoField  # type: ignore[misc]
-        try:
+        with _uncounted():
             super().import_models()
-        finally:
-            models.BigAutoField = counted  # type: ignore[misc]
+
+
+class TokenBlacklistConfig(token_blacklist.TokenBlacklistConfig):
+    """The tokens that are out, and the spent ones, with ObjectId keys."""
+
+    default_auto_field = AUTO_FIELD
+
+    def import_models(self) -> None:
+        with _uncounted():
+            super().import_models()
+
+
+# Its models look for the app's own name among INSTALLED_APPS, so that must stay there: Django finds
+# this configuration behind it. The apps above are listed before it, and bring this module.
+token_blacklist.TokenBlacklistConfig = TokenBlacklistConfig  # type: ignore[misc]
+
+
+@contextmanager
+def _uncounted() -> Iterator[None]:
+    """For models that name BigAutoField themselves: that class is another one while they are read.
+
+    They must not have been imported before."""
+    from django_mongodb_backend.fields import ObjectIdAutoField  # noqa: PLC0415 (optional)
+
+    counted = models.BigAutoField
+    models.BigAutoField = ObjectIdAutoField  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        models.BigAutoField = counted  # type: ignore[misc]
 
 
 class BackendConfig(AppConfig):

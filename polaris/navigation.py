@@ -27,15 +27,22 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Housekeeping",
         (
             ("schedules.runner", "Runners", "directions_run"),
+            ("polaris.webprocess", "Web processes", "dns"),
             ("django_apscheduler.djangojob", "Jobs", "cleaning_services"),
             ("django_apscheduler.djangojobexecution", "Job runs", "history"),
         ),
+    ),
+    (
+        "Audit",
+        (("polaris.auditentry", "Audit", "policy"),),
     ),
     (
         "Accounts",
         (
             ("auth.user", "Users", "person"),
             ("auth.group", "Groups", "group"),
+            ("polaris.agentgrant", "Agent grants", "support_agent"),
+            ("polaris.signin", "Sign-ins", "login"),
         ),
     ),
 )

@@ -3,6 +3,7 @@
 from typing import Any
 
 from drf_spectacular.contrib.django_filters import DjangoFilterExtension
+from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.openapi import AutoSchema
 
 from polaris.errors import CATALOGUE
@@ -46,6 +47,12 @@ class StrictFilterExtension(DjangoFilterExtension):
         return parameters
 
 
+class BearerScheme(SimpleJWTScheme):
+    """Our tokens are told of as simplejwt's are."""
+
+    target_class = "polaris.accounts.authentication.BearerAuthentication"
+
+
 def _in_query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
@@ -75,7 +82,7 @@ def tell_of_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 def _statuses(path: str, method: str, operation: dict[str, Any]) -> set[int]:
     statuses = {406, 500}
-    if not path.startswith("/api"):
+    if not path.startswith(("/api", "/health/live")):
         statuses.add(503)
     if path.startswith("/schedule"):
         statuses |= {401, 403}
@@ -87,10 +94,12 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> set[int]:
         statuses.add(409)
     if "requestBody" in operation:
         statuses |= {400, 413, 415}
+    if path.startswith("/schedule") and method != "get":
+        statuses.add(429)
     if path.startswith("/auth"):
         statuses.add(401)
     if path == "/auth/token":
-        statuses.add(429)
+        statuses |= {403, 429}
     if path.startswith("/webhook"):
         statuses.add(403)
     return statuses

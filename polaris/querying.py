@@ -27,6 +27,14 @@ class InvalidQuery(PolarisError):
     error = INVALID_QUERY
 
 
+class NumberFilter(filters.CharFilter):
+    """Rows of one whole number in E.164; a plus sign that was sent as it is came as a blank."""
+
+    def filter(self, qs: Any, value: Any) -> Any:
+        """By the number's hash: of a part of it, or another spelling, there is none."""
+        return qs.of_number(f"+{value.lstrip('+ ')}") if value else qs
+
+
 class MomentField(forms.Field):
     """A date and time, or a bare date: the begin of that day, or its end where `ends`."""
 

@@ -9,13 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.core.signals import request_started
 from django.db import close_old_connections, reset_queries
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from polaris import errors
 from polaris.database import keep_connections
+from polaris.error_format import refuse
+from polaris.request_limits import RequestRefused, read_whole
+from polaris.security_headers import protect
 
 
 class WebWorkers(ASGIHandler):
@@ -34,7 +39,22 @@ class WebWorkers(ASGIHandler):
         """Answer one request, without the thread that Django would set apart for it."""
         if scope["type"] != "http":
             raise ValueError(f"{scope['type']} is not served here.")
-        await self.handle(scope, receive, send)
+        try:
+            receive = await read_whole(scope, receive)
+        except RequestRefused as refusal:
+            await self._refuse(refusal, send)
+        except RequestAborted:
+            pass  # the client has gone
+        else:
+            await self.handle(scope, receive, send)
+
+    def create_request(self, scope: Any, body_file: Any) -> Any:
+        """A request, or the answer to what is none."""
+        request, refused = super().create_request(scope, body_file)
+        if refused is not None:
+            issue = "The address cannot be read."
+            refused = protect(refuse(errors.BAD_REQUEST, "path", issue))
+        return request, refused
 
     def load_middleware(self, is_async: bool = False) -> None:
         """All of it as plain functions, which call each other in one thread."""
@@ -43,6 +63,11 @@ class WebWorkers(ASGIHandler):
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """The answer, once a thread is free. Asynchronous views run in the event loop."""
         return await self._answer(request)
+
+    async def _refuse(self, refusal: RequestRefused, send: Any) -> None:
+        answer = protect(refuse(refusal.error, refusal.field, refusal.issue))
+        answer["Connection"] = "close"  # some of the body may be on its way
+        await self.send_response(answer, send)
 
     def _work(self, request: HttpRequest) -> HttpResponseBase:
         reset_queries()

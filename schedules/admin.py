@@ -28,6 +28,7 @@ from unfold.decorators import display
 from polaris import admin_accounts  # noqa: F401 (registers itself)
 from polaris.access import owner_id
 from polaris.admin_confirmation import OperationsMixin, detail_action, list_action
+from polaris.admin_numbers import RevealsNumbers, SearchedByNumber
 from polaris.admin_site import (
     NOTHING,
     DaysFilter,
@@ -38,12 +39,12 @@ from polaris.admin_site import (
     may_view,
     page_of,
     scheduler_zone,
-    sees_whole_numbers,
     two_lines,
 )
 from polaris.admin_words import clock_in_words, distance_in_words, moment_in_words
+from polaris.audit.admin import HistoryOfSchedule
 from polaris.errors import PolarisError
-from polaris.masking import mask_phone
+from polaris.masking import mask_numbers
 from schedules import (
     admin_gate,  # noqa: F401 (registers itself)
     admin_housekeeping,  # noqa: F401 (registers itself)
@@ -91,7 +92,7 @@ class RepeatsFilter(RadioFilter):
 
 
 @admin.register(CallSchedule)
-class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
+class CallScheduleAdmin(RevealsNumbers, SearchedByNumber, OperationsMixin, PolarisAdmin):
     """Schedules: written through the services alone, acted on with a confirmation.
 
     Rooms above add what they know of a schedule with `add_column` and `add_section`."""
@@ -100,7 +101,7 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
     change_form_after_template = "admin/schedules/preview_panel.html"
     operations = (PAUSE, RESUME, CANCEL, CALL_NOW, DELETE)
     actions = [list_action(operation) for operation in operations]
-    actions_detail = ["pause", "resume", "call_now", "cancel"]
+    actions_detail = ["pause", "resume", "call_now", "cancel", "reveal"]
     pause = detail_action(PAUSE)
     resume = detail_action(RESUME)
     call_now = detail_action(CALL_NOW)
@@ -112,8 +113,8 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
         ("agent_instance_id", FieldTextFilter),
         ("created_at", DaysFilter),
     ]
-    search_fields = ["id", "phone", "description"]
-    search_help_text = "An id, a phone number or a part of it, or words of the description"
+    search_fields = ["id", "description"]
+    search_help_text = "An id, a whole phone number, or words of the description"
     columns: ClassVar[tuple[Column, ...]] = ()
     conditional_fields = {
         "every": "repeats && repeats != 'cron' && repeats != 'rrule'",
@@ -150,15 +151,11 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
     def name(self, schedule: CallSchedule) -> SafeString | str:
         if not schedule.description:
             return schedule.pk
-        return two_lines(Truncator(schedule.description).chars(50), schedule.pk)
+        return two_lines(Truncator(str(schedule)).chars(50), schedule.pk)
 
     @display(description="State", ordering="status")
     def state(self, schedule: CallSchedule) -> SafeString:
         return self.badge_of(schedule)
-
-    @display(description="Phone", ordering="phone")
-    def masked_phone(self, schedule: CallSchedule) -> str:
-        return mask_phone(schedule.phone)
 
     @display(description="Next call", ordering=F("next_execution").asc(nulls_last=True))
     def next_call(self, schedule: CallSchedule) -> SafeString | str:
@@ -185,7 +182,7 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
         if obj is None:
             return _FORM
         if not self.has_change_permission(request, obj):
-            return [("Now", {"fields": _NOW}), *_shown(request), _RECORD]
+            return [("Now", {"fields": _NOW}), *_SHOWN, _RECORD]
         return [("Now", {"fields": _NOW}), *_FORM, _RECORD]
 
     def get_readonly_fields(
@@ -203,6 +200,10 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
     @display(description="First call")
     def first_call(self, schedule: CallSchedule) -> str:
         return moment_of(schedule, schedule.scheduled_time)
+
+    @display(description="Notes")
+    def shown_notes(self, schedule: CallSchedule) -> str:
+        return mask_numbers(schedule.notes) or NOTHING if schedule.is_readable else "unreadable"
 
     @display(description="Calling hours")
     def calling_hours(self, schedule: CallSchedule) -> str:
@@ -306,7 +307,7 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         permitted = super().has_change_permission(request, obj)
-        return permitted and _is_open(request, obj, EDITABLE)
+        return permitted and _is_open(request, obj, EDITABLE) and (obj is None or obj.is_readable)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         permitted = super().has_delete_permission(request, obj)
@@ -316,17 +317,6 @@ class CallScheduleAdmin(OperationsMixin, PolarisAdmin):
 def _is_open(request: HttpRequest, obj: Any, states: Collection[str]) -> bool:
     """Whether the page is offered. What is posted goes to the service, which says why not."""
     return request.method == "POST" or obj is None or obj.status in states
-
-
-def _shown(request: HttpRequest) -> list[Any]:
-    """The fieldsets of a page on which nothing can be edited."""
-    phone = "phone" if sees_whole_numbers(request) else "masked_phone"
-    who = [phone, "description", "notes", "user_profile_id", "agent_instance_id"]
-    return [
-        ("Whom to call", {"fields": who}),
-        ("When", {"fields": ["first_call", "repetition", "calling_hours"]}),
-        ("Afterwards", {"fields": ["retries", "overlap_in_words"]}),
-    ]
 
 
 _NOW = ["state_and_reason", "next_call"]
@@ -340,21 +330,32 @@ _FORM: list[Any] = [
     ("Calling hours", {"fields": [WINDOW[:2], *WINDOW[2:]]}),
     ("Retries and overlap", {"fields": [*RETRIES, "overlap"]}),
 ]
+# Of a page on which nothing can be edited.
+_WHO = ["masked_phone", "description", "shown_notes", "user_profile_id", "agent_instance_id"]
+_SHOWN: list[Any] = [
+    ("Whom to call", {"fields": _WHO}),
+    ("When", {"fields": ["first_call", "repetition", "calling_hours"]}),
+    ("Afterwards", {"fields": ["retries", "overlap_in_words"]}),
+]
 _RECORD: Any = (
     "Record",
     {"fields": ["id", "created_by", "created", "changed", "call_id", "duration"]},
 )
 
 
+CallScheduleAdmin.add_section(HistoryOfSchedule)
+
+
 @admin.register(ActiveSchedule)
-class ActiveScheduleAdmin(ReadOnlyAdmin):
+class ActiveScheduleAdmin(SearchedByNumber, ReadOnlyAdmin):
     """What is armed: the calls to come, the earliest first."""
 
     list_display = ["due", "schedule_link", "state", "waits", "claim", "origin", "attempt"]
     list_filter = [("status", ChoicesCheckboxFilter), ("next_execution", DaysFilter)]
     list_select_related = ["schedule"]
-    search_fields = ["id", "job_id", "runner_id", "schedule__id", "schedule__phone"]
-    search_help_text = "The id of a schedule, a job or a runner, or a phone number"
+    search_fields = ["id", "job_id", "runner_id", "schedule__id"]
+    search_help_text = "The id of a schedule, a job or a runner, or a whole phone number"
+    lookup_path = "schedule__phone_lookup"
     ordering = [F("next_execution").asc(nulls_last=True), "id"]
     fields = [
         "id", "schedule_link", "state", "due", "nominal", "attempt", "origin", "waits", "asked",
@@ -408,9 +409,16 @@ class ActiveScheduleAdmin(ReadOnlyAdmin):
 class RunnerAdmin(ReadOnlyAdmin):
     """The processes that dial, as they tell of themselves."""
 
-    list_display = ["name", "alive", "started", "last_seen", "stopped"]
-    fields = ["name", "id", "alive", "started", "last_seen", "stopped"]
+    list_display = ["name", "alive", "version", "in_hand", "started", "last_seen", "stopped"]
+    fields = ["name", "id", "alive", "version", "in_hand", "started", "last_seen", "stopped"]
     search_fields = ["id", "host"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Runner]:
+        return super().get_queryset(request).with_calls_in_hand()
+
+    @display(description="Calls in hand")
+    def in_hand(self, runner: Any) -> int:
+        return int(runner.calls_in_hand)
 
     @display(description="Host and process", ordering="host")
     def name(self, runner: Runner) -> str:

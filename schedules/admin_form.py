@@ -25,6 +25,7 @@ from unfold.widgets import (
 )
 
 from polaris.errors import PolarisError
+from polaris.masking import masked_number
 from schedules.admin_policies import FIELD_OF, PoliciesForm, policies_of, shown_policies
 from schedules.crontab import parse_crontab
 from schedules.localtime import Gap, zone_names
@@ -238,6 +239,8 @@ class ScheduleForm(PoliciesForm, forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self._is_change and "phone" in self.fields:
+            self._mask_phone()
         if self._is_change:
             self.initial["read_revision"] = self.instance.revision
             self.initial.update(_wall_time(self.instance))
@@ -251,6 +254,11 @@ class ScheduleForm(PoliciesForm, forms.ModelForm):
         """What is kept of a schedule beyond its plan."""
         return {name: self.cleaned_data[name] for name in TEXTS}
 
+    def clean_phone(self) -> str:
+        """Left blank it stays what it is."""
+        typed: str = self.cleaned_data["phone"]
+        return typed or (self.instance.phone if self._is_change else "")
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if self.refusal is not None:
@@ -261,6 +269,12 @@ class ScheduleForm(PoliciesForm, forms.ModelForm):
 
     def _post_clean(self) -> None:
         """Leave the instance alone: services compare with what the database holds."""
+
+    def _mask_phone(self) -> None:
+        self.initial["phone"] = ""
+        field = self.fields["phone"]
+        field.required = False
+        field.help_text = f"{masked_number(self.instance)}; leave it blank to keep that number."
 
     @property
     def _is_change(self) -> bool:

@@ -37,7 +37,7 @@ admin.site.unregister([DjangoJob, DjangoJobExecution])
 
 @admin.register(DjangoJob)
 class HousekeepingJobAdmin(ReadOnlyAdmin):
-    """The fixed jobs: recover, take up webhooks, prune."""
+    """The fixed jobs, as HOUSEKEEPING in the settings names them."""
 
     list_display = ["id", "next_run"]
     fields = ["id", "next_run"]

@@ -55,7 +55,7 @@ class CallingWindow:
 
     def is_open(self, moment: datetime, zones: Sequence[ZoneInfo]) -> bool:
         """Whether every one of the zones' wall clocks shows an open hour at an aware moment."""
-        return all(self._shows_open(to_wall(moment, zone)) for zone in zones)
+        return all(self.shows_open(to_wall(moment, zone)) for zone in zones)
 
     def next_opening(
         self, moment: datetime, zones: Sequence[ZoneInfo], *, within: timedelta = HORIZON
@@ -83,7 +83,8 @@ class CallingWindow:
         clock = whose.get(self.zone, f"the clock of {self.zone}")
         return f"{show_clock(self.start)} to {end} {days}, on {clock}"
 
-    def _shows_open(self, wall: datetime) -> bool:
+    def shows_open(self, wall: datetime) -> bool:
+        """Whether that is an open hour on a wall clock (naive)."""
         today, passed = wall.weekday(), _since_midnight(wall)
         if not self.is_over_midnight:
             return today in self.days and self.start <= passed < self.end
@@ -108,7 +109,7 @@ class CallingWindow:
 
     def _opening_on(self, wall: datetime) -> datetime:
         """The first open wall time from `wall` on, on a clock that is never changed."""
-        if self._shows_open(wall):
+        if self.shows_open(wall):
             return wall
         midnight = datetime.combine(wall.date(), time.min)
         while midnight.weekday() not in self.days or midnight + self.start <= wall:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django_filters import rest_framework as filters
 
-from polaris.querying import MomentFilter
+from polaris.querying import MomentFilter, NumberFilter
 from schedules.models import ActiveSchedule, CallSchedule, CallType
 from schedules.states import ArmedStatus, ScheduleStatus
 
@@ -14,6 +14,7 @@ class ScheduleFilterSet(filters.FilterSet):
 
     status = filters.ChoiceFilter(choices=ScheduleStatus.choices)
     call_type = filters.ChoiceFilter(choices=CallType.choices)
+    phone = NumberFilter(help_text="A whole number in E.164")
     user_profile_id = filters.CharFilter()
     agent_instance_id = filters.CharFilter()
 

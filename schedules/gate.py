@@ -12,6 +12,8 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from polaris.audit.changes import Changes
+from polaris.audit.recording import Act, record
 from polaris.database import atomic
 from polaris.events import publish
 from polaris.moments import show_utc
@@ -82,6 +84,27 @@ def note(admission: Admission) -> None:
         gate.update(next_slot=admission.next_slot)
 
 
+def take_late_slot(*, until: datetime) -> datetime | None:
+    """When a claimed call may begin that has missed its own slot; None where not before `until`."""
+    spacing = timedelta(seconds=1 / settings.CALLS_PER_SECOND)
+    while (moment := timezone.now()) < until:
+        taken = _gate().next_slot
+        slot = max(taken or moment, moment)
+        if slot >= until:
+            break
+        same = Gate.objects.filter(pk=Gate.CALLS, next_slot=taken)
+        if same.update(next_slot=slot + spacing):
+            return slot
+    return None
+
+
+def give_back() -> None:
+    """The call that was to be tried is not dialled after all: another one is tried instead."""
+    if _seen.is_closed:
+        tried = Gate.objects.filter(pk=Gate.CALLS, closed_by="", probes__gt=0)
+        tried.exclude(closed_since=None).update(probe_at=timezone.now(), probes=F("probes") - 1)
+
+
 def was_closed() -> bool:
     """Whether this process found it closed when it claimed last: then its calls are trials."""
     return _seen.is_closed
@@ -90,6 +113,11 @@ def was_closed() -> bool:
 def current() -> Gate:
     """The gate as it is now; one that was never written is open."""
     return Gate.objects.filter(pk=Gate.CALLS).first() or Gate()
+
+
+def is_open() -> bool:
+    """Whether calls may be placed, as far as the gate goes."""
+    return current().closed_since is None
 
 
 def close(reason: str, *, by: str = "") -> bool:
@@ -107,11 +135,14 @@ def _close(reason: str, by: str) -> bool:
     closing = {"reason": reason, "closed_by": by}
     open_gate = Gate.objects.filter(pk=Gate.CALLS, closed_since=None)
     if open_gate.update(closed_since=moment, probe_at=first_probe, probes=0, **closing):
+        record(_act("close", {"state": ("open", "closed")}, reason))
         publish("dialling.paused", reason=reason, by=by, since=show_utc(moment))
         return True
     closed = Gate.objects.filter(pk=Gate.CALLS)
     if by:
+        was = current()
         closed.update(probe_at=None, **closing)
+        record(_act("close", {"closed_by": (was.closed_by, by)}, reason))
     else:
         closed.filter(closed_by="").update(reason=reason)
     return False
@@ -125,8 +156,13 @@ def reopen(*, by: str = "") -> bool:
     with atomic():
         opened = gate.update(closed_since=None, probe_at=None, probes=0, reason="", closed_by="")
         if opened:
+            record(_act("open", {"state": ("closed", "open")}))
             publish("dialling.resumed", by=by)
     return bool(opened)
+
+
+def _act(what: str, changes: Changes, reason: str = "") -> Act:
+    return Act(f"gate.{what}", "gate", Gate.CALLS, changes=changes, reason=reason)
 
 
 def _is_shared() -> bool:

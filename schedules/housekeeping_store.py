@@ -1,5 +1,6 @@
 """django-apscheduler's store for the few housekeeping jobs, whose history the admin shows."""
 
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob
 
 from polaris.database import renew_connection
+from polaris.masking import mask_numbers
 
 _SHORTEST_WAIT = timedelta(milliseconds=250)
 _LONGEST_WAIT = timedelta(seconds=5)
@@ -59,10 +61,18 @@ class HousekeepingStore(DjangoJobStore):
         heard = {
             EVENT_JOB_SUBMITTED | EVENT_JOB_MAX_INSTANCES: self.handle_submission_event,
             EVENT_JOB_EXECUTED: self.handle_execution_event,
-            EVENT_JOB_ERROR | EVENT_JOB_MISSED: self.handle_error_event,
+            EVENT_JOB_ERROR | EVENT_JOB_MISSED: self._keep_error,
         }
         for mask, handler in heard.items():
             self._scheduler.add_listener(self._own(handler), mask)
+
+    def _keep_error(self, event: Any) -> None:
+        """What an exception says is kept, and a database may say what stands in a row."""
+        kept = copy(event)
+        if kept.exception:
+            kept.exception = mask_numbers(str(kept.exception))
+            kept.traceback = mask_numbers(str(kept.traceback))
+        self.handle_error_event(kept)
 
     def _own(self, handler: Any) -> Any:
         def hear(event: Any) -> None:

@@ -8,10 +8,19 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 
-from polaris.errors import ScheduleNotFound
+from polaris.errors import ScheduleNotFound, Unreadable
 from polaris.ids import ID_MAX_LENGTH, new_id
+from polaris.masking import mask_numbers
+from polaris.privacy.fields import (
+    LookupField,
+    NumberQuerySet,
+    SealedCharField,
+    SealedModel,
+    SealedTextField,
+)
 from schedules.calling_window import CallingWindow, parse_calling_window
 from schedules.localtime import load_zone, stated_in, to_wall
 from schedules.number_zones import window_zones
@@ -36,7 +45,7 @@ class Overlap(models.TextChoices):
     WAIT = "wait", "wait for the end of the call"
 
 
-class CallScheduleQuerySet(models.QuerySet["CallSchedule"]):
+class CallScheduleQuerySet(NumberQuerySet):
     """Reads of schedules."""
 
     def named(self, schedule_id: str) -> "CallSchedule":
@@ -53,7 +62,7 @@ class CallScheduleQuerySet(models.QuerySet["CallSchedule"]):
         return self.annotate(next_execution=models.Subquery(earliest.values("next_execution")[:1]))
 
 
-class CallSchedule(models.Model):
+class CallSchedule(SealedModel):
     """Whom to call, when, and by what rule to call again."""
 
     Status = ScheduleStatus
@@ -67,7 +76,8 @@ class CallSchedule(models.Model):
     created_by = models.CharField(max_length=64, editable=False)
     user_profile_id = models.CharField(max_length=128, blank=True, default="")
     agent_instance_id = models.CharField(max_length=128, blank=True, default="")
-    phone = models.CharField(max_length=16, help_text="E.164, such as +15005550006")
+    phone = SealedCharField(max_length=16, help_text="E.164, such as +15005550006")
+    phone_lookup = LookupField(of="phone")
     scheduled_time = models.DateTimeField(help_text="The first call; repetitions count from it")
     timezone = models.CharField(
         max_length=64, help_text="IANA zone whose wall clock the repetitions keep"
@@ -85,7 +95,7 @@ class CallSchedule(models.Model):
         max_length=16, choices=CallType, default=CallType.OUTBOUND, editable=False
     )
     description = models.TextField(blank=True, default="", max_length=2000)
-    notes = models.TextField(blank=True, default="", max_length=10000)
+    notes = SealedTextField(blank=True, default="", max_length=10000)
     wall_time = models.CharField(
         max_length=26,
         blank=True,
@@ -125,11 +135,19 @@ class CallSchedule(models.Model):
             models.Index(fields=["status", "scheduled_time"], name="schedule_status_time"),
             models.Index(fields=["user_profile_id"], name="schedule_profile"),
             models.Index(fields=["agent_instance_id"], name="schedule_agent"),
-            models.Index(fields=["phone"], name="schedule_phone"),
+            models.Index(fields=["phone_lookup"], name="schedule_phone_lookup"),
         ]
 
     def __str__(self) -> str:
-        return self.description or self.id
+        return mask_numbers(self.description) or self.id
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the keys of its number and notes are there."""
+        try:
+            return None not in (self.phone, self.notes)
+        except Unreadable:
+            return False
 
     @property
     def zone(self) -> ZoneInfo:
@@ -195,6 +213,11 @@ class ActiveScheduleQuerySet(models.QuerySet["ActiveSchedule"]):
     def free(self, moment: datetime) -> Self:
         """Occurrences that no live runner holds: never claimed, or the lease has run out."""
         return self.filter(Q(leased_until=None) | Q(leased_until__lt=moment))
+
+    def claimed(self, moment: datetime) -> Self:
+        """Occurrences that a live runner holds."""
+        # By the index on lease: of a million armed rows few are claimed.
+        return self.filter(lease__gt="", leased_until__gte=moment)
 
     def earliest_execution(self) -> datetime | None:
         """When the first of them is due; None where none is armed."""
@@ -355,6 +378,12 @@ class RunnerQuerySet(models.QuerySet["Runner"]):
         since = (moment or now()) - Runner.SILENCE
         return self.filter(stopped_at=None, last_seen_at__gte=since)
 
+    def with_calls_in_hand(self) -> Self:
+        """Adds `calls_in_hand`: how many occurrences each has claimed and not dealt with."""
+        held = ActiveSchedule.objects.claimed(now()).filter(runner_id=models.OuterRef("pk"))
+        counted = held.order_by().values("runner_id").annotate(n=models.Count("pk")).values("n")
+        return self.annotate(calls_in_hand=Coalesce(models.Subquery(counted), 0))
+
 
 class Runner(models.Model):
     """A `runapscheduler` process, as it tells of itself."""
@@ -370,6 +399,7 @@ class Runner(models.Model):
     )
     host = models.CharField(max_length=255)
     process_id = models.PositiveIntegerField()
+    version = models.CharField(max_length=32, blank=True, default="")
     started_at = models.DateTimeField(default=now)
     last_seen_at = models.DateTimeField(default=now)
     stopped_at = models.DateTimeField(null=True)
@@ -387,3 +417,19 @@ class Runner(models.Model):
     def is_alive(self) -> bool:
         """Whether it has been heard of lately and has not said good-bye."""
         return self.stopped_at is None and now() - self.last_seen_at < self.SILENCE
+
+
+class RunnerWatch(models.Model):
+    """Whether it has been told that nobody runs: one row, moved by compare-and-set."""
+
+    RUNNERS = "runners"
+
+    id = models.CharField(primary_key=True, max_length=16, default=RUNNERS, editable=False)
+    missing_since = models.DateTimeField(null=True, help_text="When a runner was last heard of")
+
+    class Meta:
+        db_table = "runner_watch"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"missing since {self.missing_since}" if self.missing_since else "somebody runs"

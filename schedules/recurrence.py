@@ -111,12 +111,14 @@ class Marked:
     """An occurrence as it is shown beforehand.
 
     `at` is the instant in UTC, None where it is skipped; `wall` the naive local time as the rule
-    names it; `because` says in words why it is moved, skipped or the first of two."""
+    names it; `because` says in words why it is moved, skipped or the first of two. It `is_shifted`
+    where a change of the clock has moved it."""
 
     at: datetime | None
     wall: datetime
     mark: Mark = Mark.NONE
     because: str = ""
+    is_shifted: bool = False
 
 
 def occurrences(anchor: datetime, zone: ZoneInfo, rule: Rule | None) -> Iterator[datetime]:
@@ -167,7 +169,15 @@ def marked_occurrences(
         if reason or turn.is_skipped:
             yield Marked(None, turn.wall, Mark.SKIPPED, reason or turn.because)
         else:
-            yield Marked(turn.at, turn.wall, turn.mark, turn.because)
+            yield Marked(turn.at, turn.wall, turn.mark, turn.because, turn.is_in_a_gap)
+
+
+def is_called_off(moment: datetime, zone: ZoneInfo, rule: Rule) -> bool:
+    """Whether the rule calls nobody at that moment whatever would be called then: it has ended, or
+    the moment or its local day is excluded."""
+    if rule.until is not None and moment > rule.until:
+        return True
+    return bool(_exclusion(_Turn(moment, to_wall(moment, zone)), zone, rule))
 
 
 class _Turn(NamedTuple):

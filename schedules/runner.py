@@ -18,7 +18,11 @@ from django.db import DatabaseError
 from django.utils import timezone
 from django_apscheduler.models import DjangoJob
 
-from polaris.database import in_one_line, renew_connection
+import polaris
+from polaris.audit.acting import acting
+from polaris.audit.recording import Act, record
+from polaris.database import atomic, in_one_line, renew_connection
+from schedules import watch
 from schedules.executor import CallExecutor
 from schedules.housekeeping_store import HousekeepingStore
 from schedules.jobstore import ArmedJobStore
@@ -62,19 +66,32 @@ def build_scheduler(runner_id: str) -> CallScheduler:
 
 def register() -> Runner:
     """Write down that this process runs."""
-    return Runner.objects.create(host=socket.gethostname()[:255], process_id=os.getpid())
+    host = socket.gethostname()[:255]
+    runner = Runner(host=host, process_id=os.getpid(), version=polaris.VERSION)
+    with acting(runner.pk), atomic():
+        runner.save(force_insert=True)
+        record(Act("runner.start", "runner", runner.pk, reason=str(runner)))
+    return runner
 
 
 def sign_off(runner_id: str) -> None:
     """Write down that this process has ended in good order."""
     renew_connection()
-    Runner.objects.filter(pk=runner_id).update(stopped_at=timezone.now())
+    with acting(runner_id), atomic():
+        Runner.objects.filter(pk=runner_id).update(stopped_at=timezone.now())
+        record(Act("runner.stop", "runner", runner_id))
+
+
+def living_runners() -> list[str]:
+    """The ids of the runners that may be dialling."""
+    return list(Runner.objects.alive().values_list("pk", flat=True))
 
 
 def beat(runner_id: str) -> None:
     """Write down that this process still runs."""
     renew_connection()
     Runner.objects.filter(pk=runner_id).update(last_seen_at=timezone.now())
+    watch.note_back()
     renew_connection()
 
 

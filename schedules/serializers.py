@@ -6,7 +6,7 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from polaris.serializing import StrictSerializer, UtcField
+from polaris.serializing import NumberField, OwnersText, StrictSerializer, UtcField
 from schedules.models import ActiveSchedule, CallSchedule, CallType, Overlap
 from schedules.preview import MOST_OCCURRENCES, Line
 from schedules.recurrence import Mark
@@ -147,6 +147,9 @@ class _Text(serializers.CharField):
 class ScheduleSerializer(serializers.ModelSerializer[CallSchedule]):
     """A schedule as it is shown; moments are in UTC."""
 
+    phone = NumberField()
+    description = OwnersText()
+    notes = OwnersText()
     scheduled_time = UtcField()
     next_execution = UtcField(read_only=True, allow_null=True)
     created_at = UtcField()

@@ -4,7 +4,7 @@ Rows are always written in the order armed occurrences, schedule; the runner wri
 same order, so that two writers wait for each other and never form a circle.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,10 +13,13 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from polaris.database import atomic, sent_together
+from polaris.audit.changes import Changes, changes, gone, made
+from polaris.audit.recording import Act, record
+from polaris.database import atomic, committed_together
 from polaris.errors import ChangedMeanwhile, IllegalTransition, ScheduleNotFound
 from polaris.events import publish
-from polaris.masking import mask_phone
+from polaris.inserting import insert
+from polaris.masking import mask_numbers, masked_number
 from polaris.moments import show_utc
 from polaris.states import move
 from schedules import arming
@@ -24,6 +27,22 @@ from schedules.models import ActiveSchedule, CallSchedule
 from schedules.pauses import begin_pause, end_pause
 from schedules.planning import Plan
 from schedules.states import DELETABLE, EDITABLE, FINAL, IN_HAND, TRANSITIONS, ScheduleStatus
+
+# What people write of a schedule.
+_WRITTEN = (
+    "phone",
+    "scheduled_time",
+    "wall_time",
+    "timezone",
+    "repeat_config",
+    "calling_window",
+    "retry_policy",
+    "overlap",
+    "user_profile_id",
+    "agent_instance_id",
+    "description",
+    "notes",
+)
 
 
 def create_schedule(
@@ -52,10 +71,10 @@ def create_schedule(
         retry_policy=plan.retry_policy,
         overlap=plan.overlap,
     )
-    with atomic():
-        with sent_together():
-            schedule.save(force_insert=True)
-            _arm_first(schedule, occurrence=plan.first)
+    with committed_together():
+        insert(schedule)
+        _arm_first(schedule, occurrence=plan.first)
+        record(_act("create", schedule, made(_told(schedule))))
         announce("schedule.created", schedule)
     return schedule
 
@@ -79,10 +98,10 @@ def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> Call
     with atomic():
         if is_moved:
             _lock_armed(schedule)
+        rows = CallSchedule.objects.filter(pk=schedule.pk, revision=schedule.revision)
+        before = rows.first()  # `schedule` may hold what a form has made of it
         _require(
-            CallSchedule.objects.filter(
-                pk=schedule.pk, status__in=EDITABLE, revision=schedule.revision
-            ).update(
+            rows.filter(status__in=EDITABLE).update(
                 phone=plan.phone,
                 retry_policy=plan.retry_policy,
                 overlap=plan.overlap,
@@ -100,6 +119,8 @@ def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> Call
             arming.arm(schedule, occurrence=plan.first)
             if schedule.status == ScheduleStatus.PAUSED:
                 arming.suspend(schedule)
+        if before is not None:
+            record(_act("change", schedule, changes(_plan_of(before), _plan_of(schedule))))
         announce("schedule.changed", schedule)
     return schedule
 
@@ -117,8 +138,9 @@ def pause(schedule: CallSchedule, *, hang_up: bool = False) -> CallSchedule:
     with atomic():
         arming.suspend(schedule)
         _stop_calls(schedule, _stop(hang_up))
-        _move(schedule, ScheduleStatus.PAUSED, "paused", sources=_pausable(schedule))
+        was = _move(schedule, ScheduleStatus.PAUSED, "paused", sources=_pausable(schedule))
         begin_pause(schedule.pk)
+        record(_act("pause", schedule, _moved(was, schedule) | _hung_up(hang_up)))
         announce("schedule.paused", schedule)
     return schedule
 
@@ -129,7 +151,7 @@ def resume(schedule: CallSchedule) -> CallSchedule:
     Raises IllegalTransition where it is not paused, or where its only time has passed."""
     with atomic():
         _lock_armed(schedule)
-        _move(schedule, ScheduleStatus.SCHEDULED, "resumed", sources={ScheduleStatus.PAUSED})
+        was = _move(schedule, ScheduleStatus.SCHEDULED, "resumed", sources={ScheduleStatus.PAUSED})
         following = arming.upcoming(schedule, after=_resumed_from(schedule))
         retry_at = arming.resume_retry(schedule)
         if following is None and retry_at is None:
@@ -140,6 +162,7 @@ def resume(schedule: CallSchedule) -> CallSchedule:
         if following is not None and (schedule.is_recurring or retry_at is None):
             arming.arm(schedule, occurrence=following)
         end_pause(schedule.pk)
+        record(_act("resume", schedule, _moved(was, schedule)))
         announce("schedule.resumed", schedule)
     return schedule
 
@@ -153,8 +176,9 @@ def cancel(schedule: CallSchedule, *, hang_up: bool = False) -> CallSchedule:
         arming.disarm(schedule)
         _stop_calls(schedule, _stop(hang_up), closes="Its schedule was cancelled.")
         cancellable = TRANSITIONS.sources(ScheduleStatus.CANCELLED)
-        _move(schedule, ScheduleStatus.CANCELLED, "cancelled", sources=cancellable)
+        was = _move(schedule, ScheduleStatus.CANCELLED, "cancelled", sources=cancellable)
         end_pause(schedule.pk)
+        record(_act("cancel", schedule, _moved(was, schedule) | _hung_up(hang_up)))
         announce("schedule.cancelled", schedule)
     return schedule
 
@@ -167,10 +191,13 @@ def delete_schedule(schedule: CallSchedule) -> None:
         arming.disarm(schedule)
         _stop_calls(schedule, "cancel", closes="Its schedule was deleted.")
         rows = CallSchedule.objects.filter(pk=schedule.pk, status__in=DELETABLE)
-        was_open = rows.exclude(status__in=FINAL).exists()
+        last = rows.select_for_update().first()
         deleted, _ = rows.delete()
-        _require(deleted, schedule, "deleted")
-        if was_open:
+        _require(deleted and last, schedule, "deleted")
+        if last is None:
+            return
+        record(_act("delete", last, gone(_told(last))))
+        if last.status not in FINAL:
             announce("schedule.cancelled", schedule)
 
 
@@ -199,6 +226,7 @@ def call_now(schedule: CallSchedule) -> CallSchedule:
         else:
             arming.drop_retries(schedule)
             arming.arm(schedule, occurrence=moment)
+        record(_act("call_now", schedule))
         announce("schedule.changed", schedule)
     return schedule
 
@@ -209,8 +237,8 @@ def announce(name: str, schedule: CallSchedule, **more: Any) -> None:
         name,
         schedule_id=schedule.pk,
         status=str(schedule.status),
-        description=schedule.description,
-        phone=mask_phone(schedule.phone),
+        description=mask_numbers(schedule.description),
+        phone=masked_number(schedule),
         user_profile_id=schedule.user_profile_id,
         agent_instance_id=schedule.agent_instance_id,
         scheduled_time=show_utc(schedule.scheduled_time),
@@ -220,9 +248,10 @@ def announce(name: str, schedule: CallSchedule, **more: Any) -> None:
 
 def _arm_first(schedule: CallSchedule, *, occurrence: datetime) -> None:
     """As arming.arm does, for a schedule that is being written: nothing of it is armed yet."""
-    ActiveSchedule.objects.create(
+    armed = ActiveSchedule(
         schedule=schedule, occurrence=occurrence, next_execution=occurrence, due_at=occurrence
     )
+    insert(armed)
 
 
 def _lock_armed(schedule: CallSchedule) -> None:
@@ -254,11 +283,40 @@ def _resumed_from(schedule: CallSchedule) -> datetime:
 
 def _move(
     schedule: CallSchedule, to: ScheduleStatus, verb: str, *, sources: Collection[str]
-) -> None:
+) -> CallSchedule | None:
+    """Returns the schedule as it was until now."""
     rows = CallSchedule.objects.filter(pk=schedule.pk)
+    was = rows.select_for_update().first()
     moved = move(rows, to=to, sources=sources, status_reason="")
     _require(moved, schedule, verb)
     schedule.refresh_from_db()
+    return was
+
+
+def _act(what: str, schedule: CallSchedule, changed: Changes | None = None) -> Act:
+    return Act(f"schedule.{what}", "schedule", schedule.pk, schedule.pk, changed or {})
+
+
+def _moved(was: CallSchedule | None, schedule: CallSchedule) -> Changes:
+    names = ("status", "status_reason")
+    return changes(_values(was, names) if was else {}, _values(schedule, names))
+
+
+def _hung_up(hang_up: bool) -> Changes:
+    """What the calls that are under way are told to do."""
+    return {"hang_up": (None, True)} if hang_up else {}
+
+
+def _told(schedule: CallSchedule) -> dict[str, Any]:
+    return _values(schedule, ("created_by", "status", *_WRITTEN))
+
+
+def _plan_of(schedule: CallSchedule) -> dict[str, Any]:
+    return _values(schedule, _WRITTEN)
+
+
+def _values(schedule: CallSchedule, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(schedule, name) for name in names}
 
 
 def _require(changed: object, schedule: CallSchedule, verb: str) -> None:

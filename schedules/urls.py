@@ -1,6 +1,7 @@
 """The paths of schedules. Literal ones stand before those that hold an id."""
 
 from polaris.paths import paths
+from schedules.history import HistoryViewSet
 from schedules.views import ActiveScheduleViewSet, ScheduleViewSet
 
 _ONE = "schedule/<slug:schedule_id>"
@@ -24,6 +25,7 @@ urlpatterns = [
         name="schedule",
     ),
     *paths(f"{_ONE}/preview", ScheduleViewSet.as_view({"get": "preview_of"}), name="preview-of"),
+    *paths(f"{_ONE}/history", HistoryViewSet.as_view({"get": "list"}), name="history"),
     *paths(f"{_ONE}/pause", ScheduleViewSet.as_view({"post": "pause"}), name="pause"),
     *paths(f"{_ONE}/resume", ScheduleViewSet.as_view({"post": "resume"}), name="resume"),
     *paths(f"{_ONE}/cancel", ScheduleViewSet.as_view({"post": "cancel"}), name="cancel"),

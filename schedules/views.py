@@ -10,7 +10,7 @@ from rest_framework import mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from polaris.access import owner_id, visible_to
+from polaris.access import agent_for, owner_id, visible_to
 from polaris.moments import show_utc
 from polaris.querying import read_number, refuse_unknown
 from schedules import services
@@ -63,34 +63,33 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
     def get_queryset(self) -> QuerySet[CallSchedule]:
         """The schedules that exist for this user."""
         rows = CallSchedule.objects.with_next_execution()
-        return visible_to(self.request.user, rows, right=_RIGHTS.get(self.action, "change"))
+        return visible_to(self.request, rows, right=_RIGHTS.get(self.action, "change"))
 
     @extend_schema(request=ScheduleInput, responses={200: ScheduleAnswer})
     def create(self, request: Request) -> Response:
         """Schedule a call, or a series of calls."""
         asked = _read(request)
+        texts = _texts(request, asked)
         plan = _plan(asked)
-        schedule = services.create_schedule(
-            plan=plan, created_by=owner_id(request.user), **_texts(asked)
-        )
+        schedule = services.create_schedule(plan=plan, created_by=owner_id(request.user), **texts)
         return _answer(schedule.pk, "Call scheduled successfully", show_utc(plan.first))
 
     @extend_schema(responses={200: ScheduleSerializer})
     def retrieve(self, request: Request, schedule_id: str) -> Response:
         """One schedule."""
-        return Response(ScheduleSerializer(self._named(schedule_id)).data)
+        return Response(self.get_serializer(self._named(schedule_id)).data)
 
     @extend_schema(request=ScheduleInput, responses={200: ScheduleAnswer})
     def update(self, request: Request, schedule_id: str) -> Response:
         """Replace a schedule; what is not sent gets its default."""
-        return self._change(self._named(schedule_id), _read(request))
+        return self._change(self._named(schedule_id), _read(request), request)
 
     @extend_schema(request=ScheduleInput(partial=True), responses={200: ScheduleAnswer})
     def partial_update(self, request: Request, schedule_id: str) -> Response:
         """Change what is sent and keep the rest."""
         schedule = self._named(schedule_id)
         kept = {name: getattr(schedule, name) for name in _PLANNED}
-        return self._change(schedule, kept | _read(request, partial=True))
+        return self._change(schedule, kept | _read(request, partial=True), request)
 
     @extend_schema(responses={200: ScheduleAnswer})
     def destroy(self, request: Request, schedule_id: str) -> Response:
@@ -104,6 +103,7 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
         given = PreviewInput(data=request.data)
         given.is_valid(raise_exception=True)
         asked: dict[str, Any] = {"phone": None} | given.validated_data
+        agent_for(request, asked["agent_instance_id"])
         plan = _plan(asked)
         return _shown(plan.timetable, since=plan.scheduled_time, number=asked["occurrences"])
 
@@ -137,10 +137,11 @@ class ScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallSchedul
     def _named(self, schedule_id: str) -> CallSchedule:
         return self.get_queryset().named(schedule_id)  # type: ignore[attr-defined]
 
-    def _change(self, schedule: CallSchedule, asked: dict[str, Any]) -> Response:
+    def _change(self, schedule: CallSchedule, asked: dict[str, Any], request: Request) -> Response:
+        texts = _texts(request, asked)
         services.require_editable(schedule)  # a schedule that is over has past times, no wrong ones
         plan = _plan(asked, kept=schedule)
-        services.change_schedule(schedule, plan=plan, **_texts(asked))
+        services.change_schedule(schedule, plan=plan, **texts)
         return self._answer(schedule.pk, "Schedule updated successfully")
 
     def _answer(self, schedule_id: str, message: str) -> Response:
@@ -159,7 +160,7 @@ class ActiveScheduleViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Activ
     def get_queryset(self) -> QuerySet[ActiveSchedule]:
         """By due time, those that exist for this user."""
         rows = ActiveSchedule.objects.in_order()
-        return visible_to(self.request.user, rows, owner="schedule__created_by")
+        return visible_to(self.request, rows, through="schedule__")
 
 
 def _read(request: Request, *, partial: bool = False) -> dict[str, Any]:
@@ -189,8 +190,12 @@ def _shown(timetable: Timetable, *, since: datetime, number: int) -> Response:
     return Response(PreviewAnswer(answer).data)
 
 
-def _texts(asked: dict[str, Any]) -> dict[str, str]:
-    return {name: asked[name] for name in _TEXTS if name in asked}
+def _texts(request: Request, asked: dict[str, Any]) -> dict[str, str]:
+    """Raises WrongAgent."""
+    texts = {name: asked[name] for name in _TEXTS if name in asked}
+    if "agent_instance_id" in texts:
+        texts["agent_instance_id"] = agent_for(request, texts["agent_instance_id"])
+    return texts
 
 
 def _answer(schedule_id: str, message: str, next_execution: str | None) -> Response:

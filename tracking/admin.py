@@ -17,6 +17,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from polaris.admin_confirmation import Operation, OperationsMixin, detail_action, list_action
+from polaris.admin_numbers import RevealsNumbers, SearchedByNumber
 from polaris.admin_site import (
     NOTHING,
     DaysFilter,
@@ -28,7 +29,6 @@ from polaris.admin_site import (
     page_of,
     pretty_json,
     scheduler_zone,
-    sees_whole_numbers,
     two_lines,
 )
 from polaris.admin_words import (
@@ -37,8 +37,8 @@ from polaris.admin_words import (
     moment_in_words,
     wall_in_words,
 )
-from polaris.errors import IllegalTransition
-from polaris.masking import mask_phone
+from polaris.errors import IllegalTransition, Unreadable
+from polaris.masking import mask_numbers
 from schedules.admin import CallScheduleAdmin, Column
 from schedules.models import CallSchedule
 from tracking import by_hand
@@ -132,12 +132,14 @@ ASK = Operation(
 
 
 @admin.register(CallLog)
-class CallLogAdmin(OperationsMixin, CallLogColumns, ReadOnlyAdmin):
+class CallLogAdmin(
+    RevealsNumbers, SearchedByNumber, OperationsMixin, CallLogColumns, ReadOnlyAdmin
+):
     """The ledger. Nobody edits it; a call of which nobody knows is settled by hand."""
 
     operations = (SETTLE, ASK)
     actions = [list_action(operation) for operation in operations]
-    actions_detail = ["settle_as_failed", "ask_now"]
+    actions_detail = ["settle_as_failed", "ask_now", "reveal"]
     settle_as_failed = detail_action(SETTLE)
     ask_now = detail_action(ASK)
 
@@ -151,22 +153,22 @@ class CallLogAdmin(OperationsMixin, CallLogColumns, ReadOnlyAdmin):
         ("agent_instance_id", FieldTextFilter),
     ]
     list_select_related = ["schedule"]
-    search_fields = ["id", "call_id", "phone", "schedule__id"]
-    search_help_text = "The id of a call, its SID, the id of its schedule, or a phone number"
+    search_fields = ["id", "call_id", "schedule__id"]
+    search_help_text = "The id of a call, its SID, the id of its schedule, or a whole phone number"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CallLog]:
         # A left join: a schedule that has been deleted is None, and no query a row.
         return super().get_queryset(request).select_related("schedule")
 
     def get_fieldsets(self, request: HttpRequest, obj: CallLog | None = None) -> Any:
-        phone = "phone" if sees_whole_numbers(request) else "masked_phone"
         return [
             ("What happened", {"fields": ["state", "story"]}),
             (
                 "The call",
                 {
                     "fields": [
-                        "schedule_link", phone, "call_id", "nominal", "due", "late", "talked",
+                        "schedule_link", "masked_phone", "call_id", "nominal", "due", "late",
+                        "talked",
                     ]
                 },
             ),
@@ -176,7 +178,7 @@ class CallLogAdmin(OperationsMixin, CallLogColumns, ReadOnlyAdmin):
                 {
                     "fields": [
                         "id", "attempt", "call_type", "created_by", "user_profile_id",
-                        "agent_instance_id", "notes", "error_code", "details",
+                        "agent_instance_id", "shown_notes", "error_code", "details",
                     ]
                 },
             ),
@@ -214,9 +216,12 @@ class CallLogAdmin(OperationsMixin, CallLogColumns, ReadOnlyAdmin):
         name = Truncator(str(log.schedule)).chars(60)
         return link(page_of(CallSchedule, log.schedule_id), name)
 
-    @display(description="Phone", ordering="phone")
-    def masked_phone(self, log: CallLog) -> str:
-        return mask_phone(log.phone)
+    @display(description="Notes")
+    def shown_notes(self, log: CallLog) -> str:
+        try:
+            return mask_numbers(log.notes) or NOTHING
+        except Unreadable:
+            return "unreadable"
 
     @display(description="Details")
     def details(self, log: CallLog) -> SafeString:
@@ -395,8 +400,11 @@ class NotificationAdmin(OperationsMixin, ReadOnlyAdmin):
         return Truncator(notification.last_error).chars(80) or NOTHING
 
     @display(description="Payload")
-    def details(self, notification: Notification) -> SafeString:
-        return pretty_json(notification.payload)
+    def details(self, notification: Notification) -> SafeString | str:
+        try:
+            return pretty_json(notification.payload)
+        except Unreadable:
+            return "unreadable"
 
     def has_send_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether the user may send notifications again."""

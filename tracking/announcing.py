@@ -1,7 +1,7 @@
 """Publishes what happens to calls."""
 
 from polaris.events import publish
-from polaris.masking import mask_phone
+from polaris.masking import mask_numbers, masked_number
 from polaris.moments import show_utc
 from schedules.models import CallSchedule
 from tracking.models import CallLog
@@ -15,8 +15,8 @@ def announce_call(name: str, log: CallLog) -> None:
         schedule_id=log.schedule_id,
         call_id=log.call_id,
         status=str(log.status),
-        description=_description(log),
-        phone=mask_phone(log.phone),
+        description=mask_numbers(_description(log)),
+        phone=masked_number(log),
         occurrence=show_utc(log.occurrence),
         attempt=log.attempt,
         duration=log.duration,

@@ -24,7 +24,7 @@ from polaris.admin_words import (
     moment_in_words,
     span_in_words,
 )
-from polaris.masking import mask_phone
+from polaris.masking import masked_number
 from schedules import gate
 from schedules.admin_gate import (
     DIAL_AGAIN,
@@ -137,7 +137,8 @@ def _attention() -> dict[str, Any]:
 
 
 def _runners(now: datetime) -> dict[str, Any]:
-    runners = list(Runner.objects.order_by("-last_seen_at")[:SHOWN_RUNNERS])
+    newest = Runner.objects.order_by("-last_seen_at")
+    runners: list[Any] = list(newest.with_calls_in_hand()[:SHOWN_RUNNERS])
     alive = [runner for runner in runners if runner.is_alive]
     return {
         "alive": [
@@ -145,6 +146,8 @@ def _runners(now: datetime) -> dict[str, Any]:
                 "name": str(runner),
                 "since": moment_in_words(runner.started_at, scheduler_zone()),
                 "last_seen": distance_in_words(runner.last_seen_at, now),
+                "version": runner.version,
+                "in_hand": runner.calls_in_hand,
             }
             for runner in alive
         ],
@@ -164,7 +167,7 @@ def _due(now: datetime) -> list[Line]:
         Line(
             title=_title(armed.schedule),
             href=page_of(CallSchedule, armed.schedule_id),
-            phone=mask_phone(armed.schedule.phone),
+            phone=masked_number(armed.schedule),
             when=moment_of(armed.schedule, armed.next_execution),
             distance=distance_in_words(armed.next_execution, now),
             remark=_remark(armed, now),
@@ -264,7 +267,7 @@ def _line(log: CallLog, now: datetime, *, names: bool, remark: str = "") -> Line
     return Line(
         title=_title(log.schedule) if named and log.schedule else log.pk,
         href=page_of(CallLog, log.pk),
-        phone=mask_phone(log.phone),
+        phone=masked_number(log),
         when=moment_in_words(log.timestamp, zone_of(log, scheduler_zone())),
         distance=distance_in_words(log.timestamp, now),
         remark=remark or lateness_in_words(log.lateness),

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from django.conf import settings
 
+from polaris.errors import Unreadable
 from schedules.models import ActiveSchedule, Overlap
 from schedules.states import DIALLABLE
 from tracking.models import CallLog
@@ -101,6 +102,10 @@ def _decide(
     now: datetime,
     halt: str,
 ) -> Decision:
+    if unread := _unreadable(armed):
+        if not is_too_late(armed, now):
+            return Wait(now + _RECHECK, unread)
+        return GiveUp(existing, unread) if existing else Impossible(unread)
     try:
         reasons = _missed(armed, now)
     except Exception as error:
@@ -113,6 +118,14 @@ def _decide(
     if isinstance(obstacle, Miss) and existing:
         return GiveUp(existing, f"{existing.error_message} {obstacle.reasons[armed.occurrence]}")
     return obstacle or Dial(existing)
+
+
+def _unreadable(armed: ActiveSchedule) -> str:
+    """Why its number cannot be read, where it cannot; this opens it."""
+    try:
+        return "" if armed.schedule.phone else "It has no number any more."
+    except Unreadable as error:
+        return f"Its number cannot be read. {error.issue}"
 
 
 def _obstacle(armed: ActiveSchedule, live: Iterable[CallLog], now: datetime) -> Decision | None:
@@ -150,7 +163,7 @@ def _busy_line(armed: ActiveSchedule, live: Iterable[CallLog], now: datetime) ->
                 return Miss({armed.occurrence: _overlapped(log)}, code="overlap")
             return Wait(now + _RECHECK, "The last call of its schedule is not over.", on=log.pk)
     for log in live:
-        if log.phone == schedule.phone:
+        if log.phone_lookup == schedule.phone_lookup:
             return Wait(now + _RECHECK, "Another call to its number is not over.", on=log.pk)
     return None
 

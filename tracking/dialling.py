@@ -2,17 +2,20 @@
 
 import logging
 import time
+from datetime import timedelta
 from functools import partial
 
+from django.conf import settings
 from django.utils import timezone
 
-from polaris.masking import mask_phone
-from schedules import arming
+from polaris.masking import masked_number
+from polaris.privacy import lookup_state
+from schedules import arming, gate
 from schedules.models import ActiveSchedule
 from tracking import ledger, refusals, writers
 from tracking.carriers import get_carrier
 from tracking.carriers.base import CallNotAccepted, CallReport, CallRequest, Trouble
-from tracking.decisions import Dial, FoundOpen, GiveUp, Impossible, Lost, Miss, Wait
+from tracking.decisions import Dial, FoundOpen, GiveUp, Impossible, Lost, Miss, Wait, is_too_late
 from tracking.ledger import Accepted
 from tracking.models import CallLog
 from tracking.opening import Opening, Openings
@@ -21,6 +24,9 @@ from tracking.writers import write
 
 logger = logging.getLogger(__name__)
 
+# Between a call's slot and its create: more than threads and a ledger ever take.
+_HELD_UP_SECONDS = 1.0
+
 _openings = Openings()
 _recorder = Recorder()
 
@@ -28,6 +34,7 @@ _recorder = Recorder()
 def prepare() -> None:
     """What a runner does before it claims: raises ImproperlyConfigured where it could not dial."""
     get_carrier()
+    lookup_state.adopt()
     writers.start()
 
 
@@ -40,10 +47,38 @@ def dial(armed_id: str, lease: str, begins_at: float = 0.0) -> None:
     if opening is None:
         logger.info("%s is not dialled: its claim was lost", armed_id)
     elif isinstance(opening.decision, Dial) and opening.log:
-        _wait_until(max(begins_at, opening.armed.due_at.timestamp()))
-        _ask_carrier(opening.armed, opening.log)
+        if _waits_its_turn(opening.armed, opening.log, begins_at):
+            _ask_carrier(opening.armed, opening.log)
+        else:
+            _write_refusal(opening.armed, opening.log, _stalled())
     else:
         write(partial(_carry_out, opening))
+        if _may_have_been_tried(opening):
+            write(gate.give_back)
+
+
+def _waits_its_turn(armed: ActiveSchedule, log: CallLog, begins_at: float) -> bool:
+    """Until its slot has come; says whether it has one.
+
+    What a database or a machine that hung has held up takes another one, so that it does not go
+    all at once."""
+    _wait_until(max(begins_at, armed.due_at.timestamp()))
+    late = timezone.now().timestamp() - begins_at
+    if not (settings.CALLS_PER_SECOND and begins_at and late > _HELD_UP_SECONDS):
+        return True
+    patience = timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
+    slot = gate.take_late_slot(until=(armed.leased_until or timezone.now()) - patience)
+    if slot is None:
+        return False
+    CallLog.objects.filter(pk=log.pk).update(timestamp=slot)  # a look-up goes by it
+    _wait_until(slot.timestamp(), at_most=settings.SCHEDULER_LEASE_SECONDS)
+    return True
+
+
+def _may_have_been_tried(opening: Opening) -> bool:
+    """What is neither too late nor begun passes a closed gate as a trial only."""
+    is_begun = isinstance(opening.decision, FoundOpen)
+    return not is_begun and not is_too_late(opening.armed, timezone.now())
 
 
 def _carry_out(opening: Opening) -> None:
@@ -92,8 +127,9 @@ def _ask_carrier(armed: ActiveSchedule, log: CallLog) -> None:
         logger.error("%s was placed as %s, which could not be written", log.pk, answer.call_id)
         return
     logger.info(
-        "dialled %s for %s as %s, %.3f s after its time",
-        mask_phone(log.phone),
+        "%s: dialled %s for %s as %s, %.3f s after its time",
+        log.pk,
+        masked_number(log),
         log.schedule_id,
         answer.call_id,
         (asked_at - armed.due_at).total_seconds(),
@@ -104,9 +140,7 @@ def _place(armed: ActiveSchedule, log: CallLog) -> CallReport:
     """Raises CallNotAccepted."""
     if armed.is_lease_over(timezone.now()):
         # Who has stalled past its lease may have been taken over, and does not dial any more.
-        raise CallNotAccepted(
-            Trouble.NOT_SENT, code="stalled", message="The runner stalled and did not dial."
-        )
+        raise _stalled()
     schedule = armed.schedule
     request = CallRequest(
         to=log.phone,
@@ -116,6 +150,11 @@ def _place(armed: ActiveSchedule, log: CallLog) -> CallReport:
         detects_machines=bool(schedule.retries and "machine" in schedule.retries.on),
     )
     return get_carrier().place_call(request)
+
+
+def _stalled() -> CallNotAccepted:
+    message = "The runner stalled and did not dial."
+    return CallNotAccepted(Trouble.NOT_SENT, code="stalled", message=message)
 
 
 def _write_refusal(armed: ActiveSchedule, log: CallLog, refusal: CallNotAccepted) -> None:
@@ -131,8 +170,8 @@ def _write_refusal(armed: ActiveSchedule, log: CallLog, refusal: CallNotAccepted
         logger.error("%s: its refusal could not be written", log.pk)
 
 
-def _wait_until(moment: float) -> None:
-    """Claims are made just ahead of time, so that their calls are not late."""
+def _wait_until(moment: float, at_most: float = 1.0) -> None:
+    """Claims are made just ahead of time, so that their calls are not late. In seconds."""
     left = moment - timezone.now().timestamp()
     if left > 0:
-        time.sleep(min(left, 1.0))
+        time.sleep(min(left, at_most))

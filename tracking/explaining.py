@@ -14,6 +14,8 @@ from itertools import chain
 from django.conf import settings
 
 from polaris.admin_words import moment_in_words
+from polaris.errors import Unreadable
+from polaris.retention import oldest_kept
 from schedules import gate
 from schedules.localtime import resolve, to_wall
 from schedules.models import ActiveSchedule, CallSchedule, Gate, Pause
@@ -137,7 +139,7 @@ def _of_rule(
                 break
             if len(found) > most and end is not None:
                 raise TooManyOccurrences
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, Unreadable):
         return found
     return found
 
@@ -192,7 +194,9 @@ class _Facts:
             return self._armed(armed, slot)
         if slot.is_skipped:
             return SKIPPED, slot.because
-        return self._to_come(slot) if slot.at > self.now else self._not_called(slot)
+        if slot.at > self.now:
+            return self._to_come(slot)
+        return self._forgotten(slot) or self._not_called(slot)
 
     # -- what the ledger says --------------------------------------------------------------------
     def _attempted(self, logs: list[CallLog], armed: ActiveSchedule | None) -> tuple[str, str]:
@@ -245,6 +249,13 @@ class _Facts:
         if schedule.status == ScheduleStatus.PAUSED:
             return PAUSED, self._paused()
         return PLANNED, f"Its rule names it.{_moved(slot)}"
+
+    def _forgotten(self, slot: Slot) -> tuple[str, str] | None:
+        days = settings.RETAIN_LOGS_DAYS
+        kept_since = oldest_kept(days)
+        if kept_since is None or slot.at >= kept_since:
+            return None
+        return UNKNOWN, f"What was written down more than {days} days ago has been deleted."
 
     def _not_called(self, slot: Slot) -> tuple[str, str]:
         """Its time has passed, and there is neither a log nor an armed row of it."""

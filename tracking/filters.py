@@ -2,7 +2,7 @@
 
 from django_filters import rest_framework as filters
 
-from polaris.querying import MomentFilter
+from polaris.querying import MomentFilter, NumberFilter
 from tracking.models import CallLog
 from tracking.states import CallStatus
 
@@ -10,6 +10,7 @@ from tracking.states import CallStatus
 class CallLogFilterSet(filters.FilterSet):
     """`start_date` and `end_date` are bounds of the time of the call, both inclusive."""
 
+    phone = NumberFilter(help_text="A whole number in E.164")
     user_profile_id = filters.CharFilter()
     agent_instance_id = filters.CharFilter()
     schedule_id = filters.CharFilter()

@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from polaris.audit.recording import Act, record
 from polaris.database import atomic, renew_connection
+from polaris.errors import Unreadable
 from schedules import arming
 from schedules.models import CallSchedule
 from schedules.states import DIALLABLE
@@ -78,10 +80,16 @@ def _look_at(log: CallLog) -> None:
 
 def _look_up(log: CallLog) -> None:
     """Is there a call at the carrier that can only be this one?"""
-    asked_at = log.timestamp
+    asked_at, now = log.timestamp, timezone.now()
     patience = timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
+    try:
+        number = log.phone
+    except Unreadable as error:
+        _flag(log, f"It cannot be looked up. {error.issue}", now, at_once=True)
+        _check_again(log, now + _LATER)
+        return
     found = get_carrier().find_calls(
-        log.phone, since=asked_at - _SKEW, until=asked_at + patience + _SKEW
+        number, since=asked_at - _SKEW, until=asked_at + patience + _SKEW
     )
     now = timezone.now()
     if found is None:
@@ -120,7 +128,10 @@ def _not_placed(log: CallLog) -> None:
         wanted = in_time and _is_wanted(log)
         outcome = "It is dialled again." if wanted else "It is too late to dial it again."
         closed = ledger.close_unknown(
-            log, code="not_placed", message=f"The carrier never took this call. {outcome}"
+            log,
+            code="not_placed",
+            message=f"The carrier never took this call. {outcome}",
+            verb="call.not_placed",
         )
         if closed and wanted and log.schedule_id and log.occurrence:
             arming.arm_retry(
@@ -185,6 +196,7 @@ def _flag(log: CallLog, attention: str, now: datetime, *, at_once: bool = False)
     with atomic():
         if CallLog.objects.filter(pk=log.pk, attention="").update(attention=attention):
             log.attention = attention
+            record(Act("call.attention", "call", log.pk, log.schedule_id, reason=attention))
             logger.warning("%s needs attention: %s", log.pk, attention)
             announce_call("call.stuck", log)
 

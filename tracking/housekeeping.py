@@ -2,25 +2,23 @@
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
-from django_apscheduler.models import DjangoJobExecution
 
 from polaris.database import atomic
-from schedules.models import ActiveSchedule, CallSchedule, Runner
+from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import IN_HAND
 from tracking import ledger
-from tracking.models import CallLog, Notification
+from tracking.models import CallLog
 from tracking.settlement import settle
 from tracking.states import CallStatus
 from tracking.stopping import close_deferred
 
 logger = logging.getLogger(__name__)
 
-KEPT = timedelta(days=30)
 _AT_ONCE = 200
 
 
@@ -45,16 +43,6 @@ def _close_orphans(since: datetime) -> None:
         )
         if not armed.exists():
             close_deferred(CallLog.objects.filter(pk=log.pk), "Its schedule was paused or changed.")
-
-
-def prune() -> None:
-    """Forget the housekeeping's own traces: old job histories, runners, messages sent."""
-    old = timezone.now() - KEPT
-    DjangoJobExecution.objects.filter(run_time__lt=old).delete()
-    Runner.objects.filter(last_seen_at__lt=old).delete()
-    Notification.objects.filter(last_updated__lt=old).exclude(
-        status=Notification.Status.WAITING
-    ).delete()
 
 
 def _try(job: Callable[[Any], object], row: Any) -> None:

@@ -14,13 +14,17 @@ from django.db import IntegrityError
 from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
+from polaris.audit.recording import Act, record, together
 from polaris.database import atomic, by_row, is_mongodb, sent_together, write_each
+from polaris.moments import show_utc
+from polaris.privacy.fields import sealed_value
 from polaris.states import move
 from schedules import arming
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.pauses import begin_pause
 from schedules.states import DIALLABLE, ArmedStatus, ScheduleStatus
 from tracking.announcing import announce_call
+from tracking.audit import call_act
 from tracking.carriers.base import CallNotAccepted, CallReport
 from tracking.decisions import Miss, Wait
 from tracking.models import CallLog
@@ -39,6 +43,11 @@ _WRITTEN_WITH_AN_ANSWER = (
     "error_code",
     "error_message",
 )
+_ENDINGS = {
+    CallStatus.UNKNOWN: "call.unknown",
+    CallStatus.DEFERRED: "call.deferred",
+    CallStatus.FAILED: "call.failed",
+}
 _MAY_HAVE_BEEN_PLACED = (
     "The call may have been placed. It is dialled again only when the carrier is seen not to have "
     "it; a webhook or a look-up settles it."
@@ -78,8 +87,10 @@ def new_row(armed: ActiveSchedule, *, now: datetime, status: str = CallStatus.PE
         user_profile_id=schedule.user_profile_id,
         agent_instance_id=schedule.agent_instance_id,
         call_type=schedule.call_type,
-        phone=schedule.phone,
-        notes=schedule.notes,
+        # As they are stored: neither is opened or sealed anew.
+        phone=sealed_value(schedule, "phone"),
+        phone_lookup=schedule.phone_lookup,
+        notes=sealed_value(schedule, "notes"),
         metadata={"runner_id": armed.runner_id, "origin": armed.origin},
     )
 
@@ -88,18 +99,16 @@ def record_accepted(batch: Sequence[Accepted]) -> None:
     """The carrier took these calls: write their ids, and arm what follows."""
     with atomic():
         _consume_together([each.armed for each in batch])
-        rows = CallLog.objects.filter(pk__in=[each.log.pk for each in batch])
-        found = {log.pk: log for log in rows.order_by("pk").select_for_update()}
-        ordinary = [each for each in batch if _is_ordinary(found[each.log.pk])]
-        _write_together(ordinary, found)
+        untouched = _lock_untouched([each.log.pk for each in batch])
+        _write_together([each for each in batch if each.log.pk in untouched])
         for each in batch:
-            if each not in ordinary:
-                _write_alone(each, found[each.log.pk])
+            if each.log.pk not in untouched:
+                _write_alone(each)
 
 
 def record_refused(armed: ActiveSchedule, log: CallLog, error: CallNotAccepted) -> None:
     """The carrier refused the call for good."""
-    with atomic():
+    with atomic(), together():
         arming.lock(armed)
         end_open(log, CallStatus.FAILED, code=error.code, message=error.message)
         _close(armed)
@@ -111,7 +120,7 @@ def record_deferred(
     """The carrier refused the call for now: it is asked again at `until`.
 
     Where the schedule was paused, changed or cancelled meanwhile it is not asked any more."""
-    with atomic():
+    with atomic(), together():
         goes_on = arming.put_off(armed, until=until, reason=error.message, asked=F("asked") + 1)
         status = CallStatus.DEFERRED if goes_on else CallStatus.FAILED
         end_open(log, status, code=error.code, message=error.message)
@@ -174,6 +183,7 @@ def record_missed(armed: ActiveSchedule, miss: Miss) -> None:
             log.error_code, log.error_message = miss.code, reason
             logs.append(log)
         CallLog.objects.bulk_create(logs)
+        record(*(_missed(log) for log in logs))
         for log in logs:
             announce_call("call.missed", log)
         _close(armed, after=max(miss.reasons))
@@ -198,11 +208,18 @@ def record_impossible(armed: ActiveSchedule, reason: str) -> None:
         log = new_row(armed, now=timezone.now(), status=CallStatus.FAILED)
         log.end_time, log.error_code, log.error_message = timezone.now(), "rule", reason
         log.save(force_insert=True)
-        arming.suspend(armed.schedule)
-        rows = CallSchedule.objects.filter(pk=armed.schedule_id)
-        move(rows, to=ScheduleStatus.PAUSED, sources=DIALLABLE, status_reason=reason)
-        begin_pause(armed.schedule_id)
+        record(call_act("call.failed", log, None, reason=reason))
+        pause_until_mended(armed.schedule, reason)
         announce_call("call.failed", log)
+
+
+def pause_until_mended(schedule: CallSchedule, reason: str) -> None:
+    """Dial nothing of a schedule whose rule cannot be followed. In the caller's transaction."""
+    arming.suspend(schedule)
+    rows = CallSchedule.objects.filter(pk=schedule.pk)
+    if move(rows, to=ScheduleStatus.PAUSED, sources=DIALLABLE, status_reason=reason):
+        record(_paused(schedule, reason))
+    begin_pause(schedule.pk)
 
 
 def end_open(log: CallLog, status: CallStatus, *, code: str, message: str) -> bool:
@@ -225,6 +242,8 @@ def _end(log: CallLog, to: CallStatus, source: CallStatus, *, code: str, message
         **times.get(to, {"end_time": now, "next_check_at": None}),
     )
     log.refresh_from_db()
+    if changed:
+        record(call_act(_ENDINGS[to], log, source, reason=message))
     if changed and to != CallStatus.UNKNOWN:
         wake_waiting_after(log)
     if changed and to == CallStatus.FAILED:
@@ -232,8 +251,10 @@ def _end(log: CallLog, to: CallStatus, source: CallStatus, *, code: str, message
     return bool(changed)
 
 
-def close_unknown(log: CallLog, *, code: str, message: str) -> bool:
-    """Close an attempt that the carrier is seen not to have; says whether it was still unknown."""
+def close_unknown(log: CallLog, *, code: str, message: str, verb: str) -> bool:
+    """Close an attempt that the carrier is seen not to have; says whether it was still unknown.
+
+    `verb` is that of the audit."""
     now = timezone.now()
     changed = move(
         CallLog.objects.filter(pk=log.pk),
@@ -246,31 +267,50 @@ def close_unknown(log: CallLog, *, code: str, message: str) -> bool:
         next_check_at=None,
     )
     log.refresh_from_db()
+    if changed:
+        record(call_act(verb, log, CallStatus.UNKNOWN, reason=message))
     wake_waiting_after(log)
     return bool(changed)
 
 
-def _is_ordinary(log: CallLog) -> bool:
-    """Whether nothing has happened to the row since it was opened."""
-    return log.status == CallStatus.PENDING and not log.stop and not log.call_id
+def _missed(log: CallLog) -> Act:
+    occurrence = {"occurrence": (None, show_utc(log.occurrence))}
+    return call_act("call.missed", log, None, occurrence, reason=log.error_message)
 
 
-def _write_together(batch: Sequence[Accepted], found: dict[str, CallLog]) -> None:
-    """`found` are the rows as they are, locked."""
+def _paused(schedule: CallSchedule, reason: str) -> Act:
+    changed = {"status": (str(schedule.status), str(ScheduleStatus.PAUSED))}
+    return Act("schedule.pause", "schedule", schedule.pk, schedule.pk, changed, reason)
+
+
+def _lock_untouched(logs: list[str]) -> set[str]:
+    """Lock these rows; returns those to which nothing has happened since they were opened."""
+    rows = CallLog.objects.filter(pk__in=logs).order_by("pk").select_for_update()
+    return {
+        log
+        for log, status, stop, call_id in rows.values_list("pk", "status", "stop", "call_id")
+        if status == CallStatus.PENDING and not stop and not call_id
+    }
+
+
+def _write_together(batch: Sequence[Accepted]) -> None:
     now = timezone.now()
     for each in batch:
-        log = found[each.log.pk]
+        log = each.log
         log.status, log.call_id = each.answer.status, each.answer.call_id
         log.timestamp, log.next_check_at, log.last_updated = each.asked_at, now + SILENCE, now
         log.error_code = log.error_message = ""
     if batch:
         with sent_together():
-            write_each([found[each.log.pk] for each in batch], _WRITTEN_WITH_AN_ANSWER)
+            write_each([each.log for each in batch], _WRITTEN_WITH_AN_ANSWER)
             _tell_schedules(batch)
+            record(*(_placed(each.log) for each in batch))
     for each in batch:
-        log = found[each.log.pk]
-        log.schedule = each.armed.schedule
-        announce_call("call.started", log)
+        announce_call("call.started", each.log)
+
+
+def _placed(log: CallLog) -> Act:
+    return call_act("call.placed", log, CallStatus.PENDING, {"call_id": ("", log.call_id)})
 
 
 def _tell_schedules(batch: Sequence[Accepted]) -> None:
@@ -284,8 +324,9 @@ def _tell_schedules(batch: Sequence[Accepted]) -> None:
     CallSchedule.objects.filter(pk__in=calls).update(call_id=call_id, duration=None)
 
 
-def _write_alone(each: Accepted, log: CallLog) -> None:
+def _write_alone(each: Accepted) -> None:
     """Webhooks were quicker than this answer, or the call is to be stopped."""
+    log = CallLog.objects.get(pk=each.log.pk)
     CallLog.objects.filter(pk=log.pk).update(timestamp=each.asked_at)
     if apply_to(log, each.answer) is not Verdict.APPLIED:
         log.refresh_from_db()

@@ -8,11 +8,19 @@ from django.utils import timezone
 
 from polaris.errors import CallLogNotFound
 from polaris.ids import ID_MAX_LENGTH, new_id
+from polaris.privacy.fields import (
+    LookupField,
+    NumberQuerySet,
+    SealedCharField,
+    SealedJSONField,
+    SealedModel,
+    SealedTextField,
+)
 from schedules.models import CallSchedule, CallType
 from tracking.states import FINAL, LIVE, ON_THE_LINE, UNSETTLED, CallStatus
 
 
-class CallLogQuerySet(models.QuerySet["CallLog"]):
+class CallLogQuerySet(NumberQuerySet):
     """Reads of the ledger."""
 
     def named(self, log_id: str) -> "CallLog":
@@ -39,7 +47,7 @@ class CallLogQuerySet(models.QuerySet["CallLog"]):
         return self.unsettled().exclude(attention="")
 
 
-class CallLog(models.Model):
+class CallLog(SealedModel):
     """One attempt to make one occurrence of a schedule: written before the carrier is asked."""
 
     Status = CallStatus
@@ -77,7 +85,8 @@ class CallLog(models.Model):
     )
     status = models.CharField(max_length=16, choices=CallStatus, default=CallStatus.PENDING)
     call_type = models.CharField(max_length=16, choices=CallType, default=CallType.OUTBOUND)
-    phone = models.CharField(max_length=64)
+    phone = SealedCharField(max_length=64)
+    phone_lookup = LookupField(of="phone")
     timestamp = models.DateTimeField(
         default=timezone.now, help_text="When it was dialled, or recorded as missed"
     )
@@ -95,7 +104,7 @@ class CallLog(models.Model):
     attention = models.TextField(
         blank=True, default="", help_text="Why an operator should look at it, in words"
     )
-    notes = models.TextField(blank=True, default="")
+    notes = SealedTextField(blank=True, default="")
     metadata = models.JSONField(default=dict, blank=True)
     last_updated = models.DateTimeField(default=timezone.now)
 
@@ -109,9 +118,9 @@ class CallLog(models.Model):
                 fields=["schedule", "occurrence", "attempt"], name="log_once_per_attempt"
             ),
             models.UniqueConstraint(
-                fields=["phone"],
+                fields=["phone_lookup"],
                 condition=models.Q(status__in=sorted(ON_THE_LINE), attempt__gt=0),
-                name="log_one_call_per_number",
+                name="log_one_call_per_lookup",
             ),
         ]
         indexes = [
@@ -130,6 +139,7 @@ class CallLog(models.Model):
                 name="log_agent",
             ),
             models.Index(fields=["call_id"], name="log_call"),
+            models.Index(fields=["phone_lookup"], name="log_phone_lookup"),
             models.Index(fields=["next_check_at"], name="log_next_check"),
         ]
 
@@ -148,7 +158,7 @@ class CallLog(models.Model):
         return self.timestamp - due_at if due_at else None
 
 
-class Notification(models.Model):
+class Notification(SealedModel):
     """A message in the outbox: one event for one channel, kept until it has been delivered."""
 
     class Status(models.TextChoices):
@@ -167,7 +177,7 @@ class Notification(models.Model):
     event_id = models.CharField(max_length=ID_MAX_LENGTH)
     event = models.CharField(max_length=64)
     channel = models.CharField(max_length=32)
-    payload = models.JSONField(default=dict)
+    payload = SealedJSONField(default=dict)
     status = models.CharField(max_length=16, choices=Status, default=Status.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, default=timezone.now)

@@ -6,6 +6,7 @@ the ledger for all of them, the others find their row.
 
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,6 +16,10 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from polaris.database import atomic, renew_connection, sent_together
+from polaris.errors import Unreadable
+from polaris.privacy.fields import sealed_value
+from polaris.privacy.lookup_state import require_current
+from polaris.privacy.sealing import lookup_of
 from polaris.states import move
 from schedules import gate
 from schedules.models import ActiveSchedule, CallSchedule
@@ -113,6 +118,7 @@ def _held(lease: str) -> QuerySet[ActiveSchedule]:
 def _open(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
     """Locks armed rows, logs and schedules in this order, as everybody does."""
     now = timezone.now()
+    require_current()
     held = list(rows.select_for_update())
     existing = _logs_of(held)
     schedules = _lock_schedules(held)
@@ -139,7 +145,9 @@ def _renewed(deferred: CallLog | None, armed: ActiveSchedule, now: datetime) -> 
 
     A look-up goes by this time; by that of a refusal it would give the carrier's list no time."""
     if deferred is not None:
-        deferred.phone, deferred.timestamp = armed.schedule.phone, max(now, armed.due_at)
+        deferred.schedule, deferred.phone = armed.schedule, sealed_value(armed.schedule, "phone")
+        deferred.phone_lookup = armed.schedule.phone_lookup
+        deferred.timestamp = max(now, armed.due_at)
     return deferred
 
 
@@ -148,7 +156,7 @@ def _write(dialled: list[Opening], now: datetime) -> None:
         return
     logs = [each.log for each in dialled if each.log]
     # In one order, so that two claims that want the same numbers form no circle.
-    new = sorted((log for log in logs if log._state.adding), key=lambda log: log.phone)
+    new = sorted((log for log in logs if log._state.adding), key=lambda log: log.phone_lookup)
     again = [log for log in logs if not log._state.adding]
     with sent_together():
         ActiveSchedule.objects.filter(pk__in=[each.armed.pk for each in dialled]).update(
@@ -160,7 +168,8 @@ def _write(dialled: list[Opening], now: datetime) -> None:
                 CallLog.objects.filter(pk=log.pk),
                 to=CallStatus.PENDING,
                 sources={CallStatus.DEFERRED},
-                phone=log.phone,
+                phone=sealed_value(log, "phone"),
+                phone_lookup=log.phone_lookup,
                 timestamp=log.timestamp,
             )
         move(
@@ -187,13 +196,18 @@ def _logs_of(held: list[ActiveSchedule]) -> dict[tuple[str, datetime, int], Call
 
 def _lock_schedules(held: list[ActiveSchedule]) -> dict[str, CallSchedule]:
     rows = CallSchedule.objects.filter(pk__in={armed.schedule_id for armed in held})
-    return {schedule.pk: schedule for schedule in rows.order_by("pk").select_for_update()}
+    locked = {schedule.pk: schedule for schedule in rows.order_by("pk").select_for_update()}
+    for schedule in locked.values():
+        # One line per number holds by this hash: whoever wrote the row may have had another key.
+        with suppress(Unreadable):
+            schedule.phone_lookup = lookup_of(schedule.phone)
+    return locked
 
 
 def _live_calls(schedules: Iterable[CallSchedule]) -> list[CallLog]:
     schedules = list(schedules)
     concerned = Q(schedule_id__in=[schedule.pk for schedule in schedules]) | Q(
-        phone__in={schedule.phone for schedule in schedules}, attempt__gt=0
+        phone_lookup__in={schedule.phone_lookup for schedule in schedules}, attempt__gt=0
     )
     rows = CallLog.objects.on_the_line().filter(concerned)
-    return list(rows.only("schedule_id", "occurrence", "phone"))
+    return list(rows.only("schedule_id", "occurrence", "phone_lookup"))

@@ -7,10 +7,14 @@ from typing import Any
 
 from django.utils import timezone
 
+from polaris.audit.changes import Changes
+from polaris.audit.recording import record, together
 from polaris.database import atomic, on_commit
+from polaris.masking import mask_phone
 from schedules import arming
 from schedules.models import CallSchedule, CallType
 from tracking.announcing import announce_call
+from tracking.audit import call_act
 from tracking.carriers.base import CallReport
 from tracking.models import CallLog
 from tracking.retrying import retry
@@ -34,7 +38,7 @@ def apply_report(report: CallReport) -> Verdict:
     """Move the call that `report` speaks of, and settle its schedule where the call has ended.
 
     A call that we did not place gets a log of its own."""
-    with atomic(savepoint=False):
+    with atomic(savepoint=False), together():
         log = _find(report)
         if log is None:
             _record_foreign(report)
@@ -56,11 +60,12 @@ def apply_to(log: CallLog, report: CallReport) -> Verdict:
             # The row is still written, so that who comes second waits for who came first.
             CallLog.objects.filter(pk=log.pk, call_id="").update(call_id=report.call_id)
             return Verdict.LATE
-        before = log.status
+        before, was_called = log.status, log.call_id
         changes = _changes(log, report)
         if CallLog.objects.filter(pk=log.pk, status=before).update(**changes):
             for name, value in changes.items():
                 setattr(log, name, value)
+            _record(log, before, was_called)
             _tell(log, before)
             if log.is_final and log.schedule_id:
                 _make_way(log)
@@ -144,6 +149,24 @@ def _sip(report: CallReport) -> str:
     return f" (SIP {report.sip_response_code})" if report.sip_response_code else ""
 
 
+def _record(log: CallLog, before: str, was_called: str) -> None:
+    """That a call is on its way, answered or over; what is between goes without saying."""
+    if log.is_final:
+        verb = "call.ended"
+    elif log.status == CallStatus.IN_PROGRESS:
+        verb = "call.answered"
+    elif before in {CallStatus.PENDING, CallStatus.UNKNOWN}:
+        verb = "call.placed"
+    else:
+        return
+    more: Changes = {}
+    if was_called != log.call_id:
+        more["call_id"] = (was_called, log.call_id)
+    if log.duration is not None:
+        more["duration"] = (None, log.duration)
+    record(call_act(verb, log, before, more, reason=log.error_message))
+
+
 def _tell(log: CallLog, before: str) -> None:
     if before in {CallStatus.PENDING, CallStatus.UNKNOWN}:
         announce_call("call.started", log)
@@ -172,3 +195,4 @@ def _record_foreign(report: CallReport) -> None:
     for name, value in _changes(log, report).items():
         setattr(log, name, value)
     log.save(force_insert=True)
+    record(call_act("call.foreign", log, None, {"phone": (None, mask_phone(log.phone))}))

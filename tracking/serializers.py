@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from polaris.serializing import UtcField
+from polaris.serializing import NumberField, OwnersText, UtcField
 from tracking.explaining import OUTCOMES, Explained
 from tracking.models import CallLog
 from tracking.states import CallStatus
@@ -14,6 +14,8 @@ class CallLogSerializer(serializers.ModelSerializer[CallLog]):
     """One attempt to call; moments are in UTC."""
 
     schedule_id = serializers.CharField(allow_null=True)
+    phone = NumberField()
+    notes = OwnersText()
     occurrence = UtcField(allow_null=True)
     due_at = UtcField(allow_null=True, help_text="When this attempt should have been dialled")
     lateness = serializers.SerializerMethodField(help_text="Seconds from due_at to timestamp")

@@ -3,6 +3,7 @@
 from django.db.models import F
 from django.utils import timezone
 
+from polaris.audit.recording import Act, record
 from polaris.states import move
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.services import announce
@@ -44,5 +45,7 @@ def _finish(schedule_id: str, last: CallLog | None) -> None:
     reason = "" if reached else last.error_message
     rows = CallSchedule.objects.filter(pk=schedule_id)
     if move(rows, to=to, sources=DIALLABLE, status_reason=reason):
+        changed = {"status": (str(schedule.status), str(to))}
+        record(Act("schedule.settled", "schedule", schedule_id, schedule_id, changed, reason))
         schedule.refresh_from_db()
         announce(f"schedule.{to}", schedule, reason=reason)

@@ -1,5 +1,6 @@
 """The API of calls: what happened, why, and the figures."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from schedules.models import CallSchedule
 from tracking.analytics import statistics
 from tracking.explaining import (
     MOST_OCCURRENCES,
+    Explained,
     TooManyOccurrences,
     explain,
     slots_between,
@@ -46,13 +48,13 @@ class CallLogViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CallLog]):
 
     def get_queryset(self) -> QuerySet[CallLog]:
         """The logs that exist for this user."""
-        return visible_to(self.request.user, CallLog.objects.all())
+        return visible_to(self.request, CallLog.objects.all())
 
     @extend_schema(responses={200: CallLogSerializer})
     def retrieve(self, request: Request, log_id: str) -> Response:
         """One call."""
         logs = self.get_queryset()
-        return Response(CallLogSerializer(logs.named(log_id)).data)  # type: ignore[attr-defined]
+        return Response(self.get_serializer(logs.named(log_id)).data)  # type: ignore[attr-defined]
 
 
 class OccurrencesViewSet(viewsets.GenericViewSet[CallSchedule]):
@@ -65,7 +67,7 @@ class OccurrencesViewSet(viewsets.GenericViewSet[CallSchedule]):
 
     def get_queryset(self) -> QuerySet[CallSchedule]:
         """The schedules that exist for this user."""
-        return visible_to(self.request.user, CallSchedule.objects.all())
+        return visible_to(self.request, CallSchedule.objects.all())
 
     @extend_schema(
         parameters=[
@@ -97,9 +99,21 @@ class OccurrencesViewSet(viewsets.GenericViewSet[CallSchedule]):
             "count": len(slots),
             "next": _page(request, page + 1) if page * limit < len(slots) else None,
             "previous": _page(request, page - 1) if page > 1 else None,
-            "results": explain(schedule, shown, now=now),
+            "results": self._shown(explain(schedule, shown, now=now)),
         }
         return Response(OccurrencesSerializer(answer).data)
+
+    def _shown(self, found: list[Explained]) -> list[Explained]:
+        """Without the attempts whose logs do not exist for this user."""
+        keys = [log.pk for each in found for log in each.attempts]
+        if not keys:
+            return found
+        logs = visible_to(self.request, CallLog.objects.filter(pk__in=keys))
+        seen = set(logs.values_list("pk", flat=True))
+        return [
+            replace(each, attempts=[log for log in each.attempts if log.pk in seen])
+            for each in found
+        ]
 
 
 def _span(request: Request, now: datetime) -> tuple[datetime, datetime]:
@@ -143,7 +157,7 @@ class StatisticsViewSet(viewsets.GenericViewSet[CallLog]):
 
     def get_queryset(self) -> QuerySet[CallLog]:
         """The logs that exist for this user."""
-        return visible_to(self.request.user, CallLog.objects.order_by())
+        return visible_to(self.request, CallLog.objects.order_by())
 
     @extend_schema(responses={200: StatisticsSerializer}, filters=True)
     def retrieve(self, request: Request) -> Response:

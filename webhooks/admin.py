@@ -1,14 +1,12 @@
 """The operators' pages about webhooks: what came in, and what became of it."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter, FieldTextFilter
 from unfold.decorators import display
 
+from polaris.admin_numbers import RevealsNumbers
 from polaris.admin_site import (
     NOTHING,
     DaysFilter,
@@ -17,13 +15,13 @@ from polaris.admin_site import (
     SectionAdmin,
     badge,
     link,
-    mask_numbers,
     page_of,
     pretty_json,
     scheduler_zone,
-    sees_whole_numbers,
 )
 from polaris.admin_words import moment_in_words
+from polaris.errors import Unreadable
+from polaris.masking import mask_phone
 from tracking.admin import CallLogAdmin
 from tracking.models import CallLog
 from webhooks.models import WebhookEvent
@@ -61,7 +59,7 @@ class WebhookColumns:
 
 
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(WebhookColumns, ReadOnlyAdmin):
+class WebhookEventAdmin(RevealsNumbers, WebhookColumns, ReadOnlyAdmin):
     """The inbox: every signed webhook as it came."""
 
     list_display = ["received", "told", "result", "call_id", "attempt_id", "deliveries"]
@@ -72,20 +70,11 @@ class WebhookEventAdmin(WebhookColumns, ReadOnlyAdmin):
     ]
     search_fields = ["id", "call_id", "attempt_id"]
     search_help_text = "The id of a webhook, a call's SID, or the id of a call log"
-
-    def get_fieldsets(self, request: HttpRequest, obj: WebhookEvent | None = None) -> Any:
-        payload = "raw_payload" if sees_whole_numbers(request) else "masked_payload"
-        return [
-            (
-                None,
-                {
-                    "fields": [
-                        "id", "told", "result", "received", "processed", "deliveries", "call_id",
-                        "log_link", payload,
-                    ]
-                },
-            )
-        ]  # fmt: skip
+    actions_detail = ["reveal"]
+    fields = [
+        "id", "told", "result", "received", "processed", "deliveries", "call_id", "log_link",
+        "payload_masked",
+    ]  # fmt: skip
 
     @display(description="Call log")
     def log_link(self, event: WebhookEvent) -> SafeString | str:
@@ -94,12 +83,25 @@ class WebhookEventAdmin(WebhookColumns, ReadOnlyAdmin):
         return link(page_of(CallLog, log), log) if log else event.attempt_id or NOTHING
 
     @display(description="Payload")
-    def raw_payload(self, event: WebhookEvent) -> SafeString:
-        return pretty_json(event.payload)
+    def payload_masked(self, event: WebhookEvent) -> SafeString | str:
+        try:
+            payload = event.payload
+        except Unreadable:
+            return "unreadable"
+        return pretty_json(
+            {
+                key: mask_phone(value) if key in _NUMBERS and value.isdecimal() else value
+                for key, value in payload.items()
+            }
+        )
 
-    @display(description="Payload")
-    def masked_payload(self, event: WebhookEvent) -> SafeString:
-        return pretty_json({key: mask_numbers(str(value)) for key, value in event.payload.items()})
+    def revealed(self, event: WebhookEvent) -> str:
+        """The payload as it came."""
+        return "\n".join(f"{key}: {value}" for key, value in sorted(event.payload.items()))
+
+
+# The fields of Twilio's that may hold a number written without its plus sign.
+_NUMBERS = {"To", "From", "Called", "Caller", "ForwardedFrom"}
 
 
 class WebhooksOfCallAdmin(WebhookColumns, SectionAdmin):

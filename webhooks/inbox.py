@@ -8,13 +8,16 @@ from django.db.models import F
 from django.http import QueryDict
 from django.utils import timezone
 
+from polaris.audit.acting import CARRIER, acting
 from polaris.database import atomic, one_statement
 from tracking.reports import Verdict, apply_report
 from webhooks.models import WebhookEvent
 from webhooks.translation import (
     read_call_id,
     read_status,
+    refuse_ambiguous,
     refuse_null_characters,
+    refuse_stale,
     to_report,
 )
 
@@ -33,8 +36,10 @@ def receive(fields: QueryDict, *, attempt_id: str) -> None:
     """Keep a signed webhook and move its call. A repeated one changes nothing.
 
     One that was kept but not finished, because we failed, is taken up again when Twilio repeats
-    it, or by housekeeping. Raises WebhookUnusable."""
+    it, or by housekeeping. Raises WebhookUnusable, WebhookStale."""
     refuse_null_characters(fields, attempt_id=attempt_id)
+    refuse_ambiguous(fields)
+    refuse_stale(fields)
     event = _keep(fields, attempt_id)
     if event.processed_at is None:
         act_upon(event, fields)
@@ -50,7 +55,7 @@ def act_upon(event: WebhookEvent, fields: QueryDict) -> None:
 
 
 def _process(event: WebhookEvent, fields: QueryDict) -> None:
-    with atomic():
+    with acting(CARRIER), atomic():
         report = to_report(fields, attempt_id=event.attempt_id)
         outcome = _OUTCOMES[apply_report(report)] if report else Outcome.IGNORED
         WebhookEvent.objects.filter(pk=event.pk, processed_at=None).update(

@@ -6,9 +6,10 @@ from django.db import models
 from django.utils import timezone
 
 from polaris.ids import ID_MAX_LENGTH, new_id
+from polaris.privacy.fields import SealedJSONField, SealedModel
 
 
-class WebhookEvent(models.Model):
+class WebhookEvent(SealedModel):
     """A signed webhook, kept raw before anything is done with it."""
 
     class Outcome(models.TextChoices):
@@ -32,7 +33,7 @@ class WebhookEvent(models.Model):
     call_id = models.CharField(max_length=64)
     attempt_id = models.CharField(max_length=ID_MAX_LENGTH, blank=True, default="")
     call_status = models.CharField(max_length=32)
-    payload = models.JSONField(default=dict)
+    payload = SealedJSONField(default=dict)
     outcome = models.CharField(max_length=16, choices=Outcome, default=Outcome.RECEIVED)
     deliveries = models.PositiveIntegerField(default=1)
     received_at = models.DateTimeField(default=timezone.now)

@@ -3,17 +3,20 @@
 https://www.twilio.com/docs/voice/api/call-resource#statuscallback"""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from django.http import QueryDict
 from django.utils import timezone
 
-from polaris.errors import WebhookUnusable
+from polaris.errors import WebhookStale, WebhookUnusable
 from tracking.carriers.base import CallReport
 from tracking.carriers.twilio_words import STATUSES
 
 _CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
+_SEQUENCE = re.compile(r"[0-9]{0,9}")
+# Twilio repeats a webhook for seconds. Raw events must be kept for longer than this.
+LONGEST_ON_ITS_WAY = timedelta(days=1)
 _LONGEST_CALL = 7 * 24 * 3600
 
 
@@ -24,6 +27,22 @@ def refuse_null_characters(fields: QueryDict, *, attempt_id: str) -> None:
     for name, values in fields.lists():
         if "\0" in "".join((name, *values)):
             raise WebhookUnusable("The field holds a null character.", field=name)
+
+
+def refuse_ambiguous(fields: QueryDict) -> None:
+    """What a signature does not tell apart: it covers names and values as one run of text, and of
+    a field that comes twice not which comes last. Raises WebhookUnusable."""
+    for name, values in fields.lists():
+        if len(values) > 1:
+            raise WebhookUnusable("The field comes more than once.", field=name)
+    if not _SEQUENCE.fullmatch(fields.get("SequenceNumber", "")):
+        raise WebhookUnusable("SequenceNumber is no number.", field="SequenceNumber")
+
+
+def refuse_stale(fields: QueryDict) -> None:
+    """A replay long after, when what it repeats may have been forgotten. Raises WebhookStale."""
+    if _read_timestamp(fields.get("Timestamp", "")) < timezone.now() - LONGEST_ON_ITS_WAY:
+        raise WebhookStale
 
 
 def read_call_id(fields: QueryDict) -> str:

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from polaris.errors import WebhookNotSigned
 from polaris.serializing import BoundedFormParser
 from webhooks.inbox import receive
-from webhooks.signatures import check_signature
+from webhooks.signatures import check_header, check_signature
 
 
 class CallStatusFields(serializers.Serializer[Any]):
@@ -47,13 +47,15 @@ class CallStatusView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Keep the webhook and move its call."""
+        signature = request.headers.get("X-Twilio-Signature", "")
+        check_header(signature)
         fields = request.data
         if not isinstance(fields, QueryDict):
             raise WebhookNotSigned("The webhook has no fields.")
         check_signature(
             query=request.META.get("QUERY_STRING", ""),
             fields=fields,
-            signature=request.headers.get("X-Twilio-Signature", ""),
+            signature=signature,
         )
         receive(fields, attempt_id=request.query_params.get("attempt_id", ""))
         return Response(status=204)

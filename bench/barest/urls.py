@@ -13,6 +13,7 @@ class BarestView(APIView):
     """Inserts one row, for whoever brings a token; checks nothing."""
 
     authentication_classes = [JWTAuthentication]
+    throttle_classes = []
 
     def post(self, request: Request) -> Response:
         """Write it down."""

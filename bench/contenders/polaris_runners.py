@@ -42,6 +42,6 @@ class PolarisRunners(Contender):
         """As many processes and threads as serve it best on this machine."""
         cls.RUNNERS, cls.WORKERS = runners, workers
         cls.settings = (
-            f"{runners} runners, SCHEDULER_WORKERS={workers}, CALLS_PER_SECOND=1000, "
+            f"{runners} runners, SCHEDULER_WORKERS={workers}, CALLS_PER_SECOND=5000, "
             "ledger, leases and the SDK on"
         )

@@ -7,6 +7,9 @@ import tempfile
 
 os.environ["ENV_FILE"] = os.devnull
 os.environ.setdefault("SECRET_KEY", "a key of the suite, long enough for every check of its length")
+# Open secrets of the suite's own.
+os.environ.setdefault("ENCRYPTION_KEYS", "c2V2ZW50ZWVuIGJyb3duIG93bHMgaW4gYSBiYXJuIGU")
+os.environ.setdefault("LOOKUP_KEYS", "bGlvbnMgYW5kIHRpZ2VycyBhbmQgYmVhcnMsIG9oIG0")
 os.environ.update(
     DEBUG="false",
     HTTPS_ONLY="false",
@@ -15,6 +18,7 @@ os.environ.update(
     TWILIO_FROM_NUMBER="+15005550006",
     TWILIO_WEBHOOK_URL="https://polaris.example/webhook/call-status",
     CALLS_PER_SECOND="0",
+    NOTIFY_WEBHOOK_PRIVATE="true",  # receivers of the suite listen on loopback
 )
 
 from polaris.settings import *  # noqa: F403

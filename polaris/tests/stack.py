@@ -42,12 +42,15 @@ class Stack:
         self.url = f"http://127.0.0.1:{self.port}"
         self._logs = logs
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._headers: dict[str, str] = {}
         self.environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "polaris.settings",
             "ENV_FILE": os.devnull,
             "SECRET_KEY": settings.SECRET_KEY,
+            "ENCRYPTION_KEYS": ",".join(settings.ENCRYPTION_KEYS),
+            "LOOKUP_KEYS": ",".join(settings.LOOKUP_KEYS),
             "HTTPS_ONLY": "false",
-            "DATABASE_URL": _database_url(),
+            "DATABASE_URL": database_url(),
             "TWILIO_ACCOUNT_SID": settings.TWILIO_ACCOUNT_SID,
             "TWILIO_AUTH_TOKEN": settings.TWILIO_AUTH_TOKEN,
             "TWILIO_FROM_NUMBER": settings.TWILIO_FROM_NUMBER,
@@ -56,10 +59,12 @@ class Stack:
             "CALLS_PER_SECOND": "0",
         }
 
-    def start_web(self) -> None:
-        """The web process, ready for requests."""
+    def start_web(self, *, behind_tls: bool = False) -> None:
+        """The web process, ready for requests; those that come `behind_tls` say so."""
+        self._headers = {"X-Forwarded-Proto": "https"} if behind_tls else {}
         command = [sys.executable, "-m", "uvicorn", "polaris.asgi:application"]
         options = ["--host", "127.0.0.1", "--port", str(self.port), "--lifespan", "off"]
+        options += ["--no-proxy-headers"]
         self._start("web", [*command, *options])
         wait_until(self._answers, what="the web process answers")
 
@@ -69,6 +74,10 @@ class Stack:
         runner = self._start("runner", [sys.executable, "manage.py", "runapscheduler"], environment)
         wait_until(lambda: Runner.objects.count() > before, what="a runner has signed in")
         return runner
+
+    def start_command(self, name: str) -> None:
+        """A management command that goes on running."""
+        self._start(name, [sys.executable, "manage.py", name])
 
     def log_of(self, name: str) -> str:
         """What a process has printed."""
@@ -101,7 +110,8 @@ class Stack:
 
     def _answers(self) -> bool:
         with suppress(requests.ConnectionError):
-            return requests.get(f"{self.url}/api/schema", timeout=PATIENCE).ok
+            address = f"{self.url}/api/schema"
+            return requests.get(address, headers=self._headers, timeout=PATIENCE).ok
         return False
 
 
@@ -111,7 +121,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _database_url() -> str:
+def database_url() -> str:
+    """The test database's address, for processes."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{database['NAME']}"

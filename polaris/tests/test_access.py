@@ -19,7 +19,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 LISTS = ("/schedule/", "/schedule/active", "/schedule/tracking/logs")
 STATS = "/schedule/tracking/stats"
 # Open to anybody by design: tokens, documents, the way to the admin. Webhooks are signed instead.
-OPEN = re.compile(r"^$|^admin$|^auth/|^api/|^webhook/")
+OPEN = re.compile(r"^$|^admin$|^admin/login/$|^auth/|^api/|^webhook/")
 BODY = {"phone": "+1234567890", "scheduled_time": "2999-01-15T10:00:00Z", "notes": "Taken over"}
 
 pytestmark = pytest.mark.django_db
@@ -80,7 +80,7 @@ def error_of(answer):
 
 
 def test_the_walk_finds_the_routes():
-    assert len(LOCKED) == 24
+    assert len(LOCKED) == 26
     assert all(route.startswith("/schedule") for route in LOCKED)
 
 
@@ -176,6 +176,28 @@ def test_staff_see_everything(operator, client_user, theirs, path):
 
     assert api.get(path).json()["count"] == 1
     assert api.get(STATS).json()["total_calls"] == 1
+
+
+@pytest.mark.parametrize("path", ["/schedule/", "/schedule/tracking/logs"])
+def test_numbers_of_others_are_masked_for_staff(operator, theirs, path):
+    """Whoever may reveal one does so in the admin, where it is recorded."""
+    told = {"phone": "+442079460000", "notes": "or call +442079460000"}
+    CallSchedule.objects.update(**told)
+    CallLog.objects.update(**told)
+    api, owner = APIClient(), APIClient()
+    api.force_authenticate(operator)
+    owner.force_authenticate(theirs.user)
+    (row,) = owner.get(path).json()["results"]
+    one = f"{path.rstrip('/')}/{row['id']}"
+
+    (listed,) = api.get(path).json()["results"]
+
+    for shown in (listed, api.get(one).json()):
+        assert shown["phone"] == "+4•••••••0000"
+        assert shown["notes"] == "or call +4•••••••0000"
+    for whole in (row, owner.get(one).json()):
+        assert whole["phone"] == "+442079460000"
+        assert whole["notes"] == "or call +442079460000"
 
 
 @pytest.mark.parametrize("route", WITH_AN_ID)

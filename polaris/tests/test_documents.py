@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from polaris.audit.verbs import VERBS
 from schedules.states import TRANSITIONS as SCHEDULE_TRANSITIONS
 from tracking.states import TRANSITIONS as CALL_TRANSITIONS
 
@@ -27,6 +28,14 @@ def test_the_tables_of_states_are_the_codes(module, transitions):
     assert told == {state: set(transitions.successors(state)) for state in transitions.states}
 
 
+def test_the_page_about_the_audit_lists_every_verb_and_no_other():
+    text = (HOME / "docs" / "audit.md").read_text()
+    recorded = text.split("## What is recorded")[1].split("A one-time call")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", recorded, re.MULTILINE)
+
+    assert {verb for row in rows for verb in re.findall(r"`([a-z_.]+)`", row)} == set(VERBS)
+
+
 def test_the_example_environment_names_every_variable_with_its_default():
     example = (HOME / ".env.example").read_text()
     code = "".join(
@@ -34,7 +43,7 @@ def test_the_example_environment_names_every_variable_with_its_default():
     )
     read = set(
         re.findall(
-            r"env\.(?:text|flag|words|whole|decimal|zone|url|template_url|phone|choice|rate|account|addresses|hosts|"
+            r"env\.(?:text|flag|words|whole|decimal|zone|url|template_url|phone|choice|limit|keys|secrets|document|account|addresses|hosts|networks|"
             r'database|email)\(\s*"([A-Z_]+)"',
             code,
         )
@@ -43,7 +52,7 @@ def test_the_example_environment_names_every_variable_with_its_default():
     named = set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
     assert read == named
     for name, default in re.findall(r"^([A-Z_]+)=(.+)$", example, re.MULTILINE):
-        if name in {"HTTPS_ONLY", "ALLOWED_HOSTS", "DEBUG", "NOTIFY_EVENTS"}:
+        if name in {"HTTPS_ONLY", "ALLOWED_HOSTS", "DEBUG", "NOTIFY_EVENTS", "TRUSTED_PROXIES"}:
             continue
         assert re.search(rf'"{name}",\s*"?{re.escape(default)}"?', code), name
 

@@ -12,8 +12,10 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from polaris.environment import Environment, require
+from polaris.throttling.limits import Limit
 
 SECRET = "a key of these tests that is long enough for everybody"
+KEY = "Zml2ZSBhbmQgdHdlbnR5IGxpb25zIGluIGEgZGVuIDE"
 
 
 @pytest.fixture
@@ -57,6 +59,14 @@ def assert_one_line(message, name):
         ("url", "", (), ""),
         ("phone", "+15005550006", (), "+15005550006"),
         ("phone", "", (), ""),
+        (
+            "networks",
+            "10.0.0.0/8, 192.0.2.1,::1",
+            (["127.0.0.1"],),
+            ["10.0.0.0/8", "192.0.2.1", "::1"],
+        ),
+        ("networks", "", (["127.0.0.1"],), ["127.0.0.1"]),
+        ("networks", "none", (["127.0.0.1"],), []),
         ("choice", "b", ("a", ["a", "b"]), "b"),
         ("choice", "", ("a", ["a", "b"]), "a"),
     ],
@@ -140,6 +150,10 @@ NUMBERS = {"at_least": 1, "at_most": 10}
                 "https://[::1",
                 "javascript:alert(1)",
             )
+        ),
+        *(
+            ("networks", raw, ([],), {})
+            for raw in ("*", "proxy.example", "10.0.0.1/8", "256.0.0.1", "10.0.0.0/33", "none,::1")
         ),
         ("url", "https://h/?a=b", (), {"bare": True}),
         ("url", "https://h/#a", (), {"bare": True}),
@@ -232,6 +246,8 @@ def start(*command, **variables):
         "PATH": os.environ["PATH"],
         "ENV_FILE": os.devnull,
         "SECRET_KEY": SECRET,
+        "ENCRYPTION_KEYS": KEY,
+        "LOOKUP_KEYS": KEY,
         "DATABASE_URL": "sqlite:////tmp/polaris-environment.sqlite3",
     }
     return subprocess.run(
@@ -254,7 +270,13 @@ def test_a_sound_environment_starts(command):
 
 @pytest.mark.parametrize("command", [CHECK, SERVE], ids=["check", "asgi"])
 @pytest.mark.parametrize(
-    ("name", "raw"), [("SECRET_KEY", None), ("SCHEDULER_TIMEZONE", "Mars/Olympus")]
+    ("name", "raw"),
+    [
+        ("SECRET_KEY", None),
+        ("ENCRYPTION_KEYS", None),
+        ("LOOKUP_KEYS", None),
+        ("SCHEDULER_TIMEZONE", "Mars/Olympus"),
+    ],
 )
 def test_a_bad_value_stops_the_start_with_one_line(command, name, raw):
     done = start(*command, **{name: raw})
@@ -266,6 +288,8 @@ def test_a_bad_value_stops_the_start_with_one_line(command, name, raw):
 
 
 BAD = {
+    "ENCRYPTION_KEYS": f"{KEY},c2hvcnQ",
+    "LOOKUP_KEYS": "not Base64 at all",
     "DEBUG": "perhaps",
     "HTTPS_ONLY": "perhaps",
     "LOG_LEVEL": "LOUD",
@@ -273,10 +297,12 @@ BAD = {
     "DATABASE_URL": "oracle://somewhere",
     "SCHEDULER_TIMEZONE": "Europe/Atlantis",
     "SCHEDULER_MAX_INSTANCES": "0",
+    "AUDIT_KEPT_DAYS": "-1",
     "SCHEDULER_MISFIRE_GRACE_TIME": "5 minutes",
     "SCHEDULER_WORKERS": "1000000",
     "SCHEDULER_LEASE_SECONDS": "18",  # the carrier may take 13.05 s to answer
     "ALLOWED_HOSTS": "http://polaris.example/",
+    "TRUSTED_PROXIES": "proxy.example",
     "NOTIFY_EMAIL_TO": "desk@polaris.example,nobody",
     "TWILIO_ACCOUNT_SID": "hello",
     "TWILIO_FROM_NUMBER": "5005550006",
@@ -289,9 +315,21 @@ BAD = {
     "MAX_CONCURRENT_CALLS": "many",
     "UNKNOWN_LOOKUP_SECONDS": "1",
     "DIALLING_PROBE_SECONDS": "0",
+    "RETAIN_LOGS_DAYS": "-1",
+    "RETAIN_SCHEDULES_DAYS": "a year",
+    "RETAIN_WEBHOOKS_DAYS": "1.5",
+    "RETAIN_NOTIFICATIONS_DAYS": "40000",
+    "RETAIN_TRACES_DAYS": "for ever",
     "NOTIFY_WEBHOOK_URL": "somewhere",
+    "NOTIFY_WEBHOOK_PRIVATE": "perhaps",
     "EMAIL_URL": "pigeon://loft",
     "THROTTLE_LOGIN": "often",
+    "THROTTLE_WRITES": "-1/min",
+    "JWT_SIGNING_KEYS": "a key that is long enough for each, short",
+    "JWT_ACCESS_SECONDS": "15 minutes",
+    "JWT_REFRESH_SECONDS": "1",
+    "JWT_LEEWAY_SECONDS": "3600",
+    "JWT_OUTSIDE_KEYS": "http://issuer.example/keys",
 }
 
 # Loads the settings again and again in one process, which is quicker than a process for each.
@@ -322,9 +360,31 @@ def refusals():
     return json.loads(done.stdout)
 
 
+def test_no_message_shows_a_key(refusals):
+    assert "short" not in refusals["JWT_SIGNING_KEYS"].replace("shorter", "")
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_every_variable_with_a_form_is_checked(refusals, name):
     assert_one_line(refusals[name], f"{name} is ")
+
+
+@pytest.mark.parametrize("given", ["JWT_OUTSIDE_ISSUER", "JWT_OUTSIDE_AUDIENCE"])
+def test_an_outside_issuer_is_configured_whole_or_not_at_all(given):
+    done = start("manage.py", "check", **{given: "https://issuer.example"})
+
+    assert done.returncode == 1
+    assert (
+        "JWT_OUTSIDE_ISSUER, JWT_OUTSIDE_AUDIENCE and JWT_OUTSIDE_KEYS go together" in done.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "limit"),
+    [("30/min", Limit(30, 60)), ("5/s", Limit(5, 1)), ("9/day", Limit(9, 86400)), ("0", None)],
+)
+def test_a_limit_is_a_number_in_a_span_of_time_or_none(read, raw, limit):
+    assert read("limit", raw, "1/min") == limit
 
 
 def test_every_variable_that_the_settings_read_is_checked_or_is_free_text():

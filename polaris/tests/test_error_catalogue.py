@@ -9,15 +9,19 @@ from urllib.parse import urlencode
 import pytest
 from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, ProgrammingError
+from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpResponse, QueryDict
 from django.test import Client, RequestFactory
 from rest_framework.test import APIClient
-from rest_framework_simplejwt.tokens import RefreshToken
 from twilio.request_validator import RequestValidator
 
 from polaris import errors
+from polaris.accounts import grants, outside_issuer
+from polaris.accounts.tokens import issue
 from polaris.error_format import ErrorFormatMiddleware
 from polaris.errors import CATALOGUE
+from polaris.health import migrations_state
+from polaris.tests.asgi import ask_application
 from schedules import arming
 from schedules.models import CallSchedule
 from schedules.tests.factories import CallScheduleFactory
@@ -120,17 +124,38 @@ def _(anybody, **_):
     return anybody.post("/webhook/call-status", b"a=1", "application/x-www-form-urlencoded")
 
 
+def sign(body):
+    return RequestValidator(settings.TWILIO_AUTH_TOKEN).compute_signature(
+        settings.TWILIO_WEBHOOK_URL, QueryDict(body)
+    )
+
+
 @causes("WEBHOOK_002")
 def _(anybody, **_):
     body = urlencode({"AccountSid": settings.TWILIO_ACCOUNT_SID})
-    signature = RequestValidator(settings.TWILIO_AUTH_TOKEN).compute_signature(
-        settings.TWILIO_WEBHOOK_URL, QueryDict(body)
+    return anybody.post(
+        "/webhook/call-status",
+        body,
+        "application/x-www-form-urlencoded",
+        headers={"X-Twilio-Signature": sign(body)},
+    )
+
+
+@causes("WEBHOOK_003")
+def _(anybody, **_):
+    body = urlencode(
+        {
+            "AccountSid": settings.TWILIO_ACCOUNT_SID,
+            "CallSid": "CA" + "0" * 32,
+            "CallStatus": "completed",
+            "Timestamp": "Thu, 15 Jan 2026 12:00:00 +0000",
+        }
     )
     return anybody.post(
         "/webhook/call-status",
         body,
         "application/x-www-form-urlencoded",
-        headers={"X-Twilio-Signature": signature},
+        headers={"X-Twilio-Signature": sign(body)},
     )
 
 
@@ -159,6 +184,30 @@ def _(client_user, **_):
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(client_user)
     return browser.post("/schedule/", schedule_body(), "application/json")
+
+
+@causes("AUTH_005")
+def _(anybody, **_):
+    body = {"username": "client", "password": "a client's password", "agent_instance_id": "a"}
+    return anybody.post("/auth/token", body, "application/json")
+
+
+@causes("AUTH_006")
+def _(anybody, client_user, **_):
+    grants.grant(user=client_user, agent_instance_id="agent_1", granted_by=None)
+    token = issue(user=client_user, agent="agent_1").access_token
+    headers = {"Authorization": f"Bearer {token}"}
+    body = schedule_body(agent_instance_id="agent_2")
+    return anybody.post("/schedule/", body, "application/json", headers=headers)
+
+
+@causes("AUTH_007")
+def _(anybody, monkeypatch, **_):
+    monkeypatch.setattr(settings, "JWT_OUTSIDE_ISSUER", "https://issuer.example")
+    monkeypatch.setattr(settings, "JWT_OUTSIDE_KEYS", "/nowhere/keys.json")
+    outside_issuer.published_keys.forget()
+    token = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.e30.eA"
+    return anybody.get("/schedule/", headers={"Authorization": f"Bearer {token}"})
 
 
 @causes("THROTTLE_001")
@@ -208,6 +257,12 @@ def _(anybody, **_):
     return anybody.get("/schedule/", headers={"Host": "evil.example"})
 
 
+@causes("REQUEST_009")
+def _(**_):
+    """Refused before Django sees it, so through the ASGI application itself."""
+    return ask_application("/schedule/", query=b"x" * 8000)
+
+
 @causes("SYSTEM_001")
 def _(api, monkeypatch, **_):
     def fail(*_, **__):
@@ -224,6 +279,20 @@ def _(api, monkeypatch, **_):
 
     monkeypatch.setattr(CallSchedule, "save", fail)
     return create(api)
+
+
+@causes("SYSTEM_004")
+def _(api, monkeypatch, **_):
+    answer = create(api)
+    monkeypatch.setattr(settings, "ENCRYPTION_KEYS", settings.LOOKUP_KEYS)  # the key has gone
+    return api.get(f"/schedule/{answer.json()['schedule_id']}")
+
+
+@causes("SYSTEM_005")
+def _(anybody, monkeypatch, **_):
+    migrations_state.forget()
+    monkeypatch.setattr(MigrationRecorder, "applied_migrations", lambda _: {})
+    return anybody.get("/health/ready")
 
 
 @causes("SYSTEM_002")
@@ -278,10 +347,13 @@ def test_docs_api_md_names_no_code_that_does_not_exist():
 
 def test_a_code_says_its_status_class():
     assert {entry.code for entry in CATALOGUE.values() if entry.status >= 500} == {
+        "AUTH_007",
         "SCHEDULE_008",
         "SYSTEM_001",
         "SYSTEM_002",
         "SYSTEM_003",
+        "SYSTEM_004",
+        "SYSTEM_005",
     }
 
 
@@ -399,7 +471,7 @@ def test_a_database_that_is_away_is_told_to_who_signs_in(anybody, client_user, f
 
 
 def test_a_database_that_is_away_is_told_to_who_holds_a_token(anybody, client_user, fail_with):
-    token = RefreshToken.for_user(client_user).access_token
+    token = issue(user=client_user).access_token
     fail_with(OperationalError("the disk is full"))
 
     answer = anybody.get("/schedule/", headers={"Authorization": f"Bearer {token}"})

@@ -25,12 +25,14 @@ NOT_THE_API = re.compile(r"^$|^admin|^api/|^static")
 OPERATIONS = {
     "/auth/token": {"post"},
     "/auth/token/refresh": {"post"},
+    "/auth/logout": {"post"},
     "/schedule/": {"get", "post"},
     "/schedule/active": {"get"},
     "/schedule/{schedule_id}": {"get", "put", "patch", "delete"},
     "/schedule/preview": {"post"},
     "/schedule/{schedule_id}/preview": {"get"},
     "/schedule/{schedule_id}/occurrences": {"get"},
+    "/schedule/{schedule_id}/history": {"get"},
     "/schedule/{schedule_id}/pause": {"post"},
     "/schedule/{schedule_id}/resume": {"post"},
     "/schedule/{schedule_id}/cancel": {"post"},
@@ -38,6 +40,9 @@ OPERATIONS = {
     "/schedule/tracking/logs/{log_id}": {"get"},
     "/schedule/tracking/stats": {"get"},
     "/webhook/call-status": {"post"},
+    "/metrics": {"get"},
+    "/health/live": {"get"},
+    "/health/ready": {"get"},
 }
 
 
@@ -152,18 +157,27 @@ def test_every_operation_tells_of_errors_in_the_contracts_format(document):
 @pytest.mark.parametrize(
     ("path", "method", "statuses"),
     [
-        ("/auth/token", "post", {"200", "400", "401", "406", "413", "415", "429", "500", "503"}),
-        ("/schedule/", "post", {"200", "400", "401", "403", "406", "413", "415", "500", "503"}),
+        (
+            "/auth/token",
+            "post",
+            {"200", "400", "401", "403", "406", "413", "415", "429", "500", "503"},
+        ),
+        ("/auth/logout", "post", {"200", "400", "401", "406", "413", "415", "500", "503"}),
+        (
+            "/schedule/",
+            "post",
+            {"200", "400", "401", "403", "406", "413", "415", "429", "500", "503"},
+        ),
         ("/schedule/tracking/stats", "get", {"200", "400", "401", "403", "406", "500", "503"}),
         (
             "/schedule/{schedule_id}/pause",
             "post",
-            {"200", "400", "401", "403", "404", "406", "409", "413", "415", "500", "503"},
+            {"200", "400", "401", "403", "404", "406", "409", "413", "415", "429", "500", "503"},
         ),
         (
             "/schedule/{schedule_id}/resume",
             "post",
-            {"200", "401", "403", "404", "406", "409", "500", "503"},
+            {"200", "401", "403", "404", "406", "409", "429", "500", "503"},
         ),
         ("/webhook/call-status", "post", {"204", "400", "403", "406", "413", "415", "500", "503"}),
     ],
@@ -177,6 +191,8 @@ def test_every_path_under_schedule_asks_for_a_token_or_a_session(document):
         for operation in operations.values():
             locks = [] if path.startswith("/schedule") else [None, [{}]]
             locks = locks or [[{"jwtAuth": []}, {"cookieAuth": []}]]
+            if path == "/metrics":
+                locks = [[{"metricsToken": []}]]
             assert operation.get("security") in locks
 
 

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import jwt
@@ -9,9 +11,18 @@ import pytest
 import time_machine
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-TOKEN, REFRESH, DOOR = "/auth/token", "/auth/token/refresh", "/schedule/"
+from polaris.accounts import tokens as accounts_tokens
+from polaris.accounts.housekeeping import prune
+from polaris.accounts.signing_keys import keys_in_use
+from polaris.accounts.tokens import issue
+from polaris.audit.models import AuditEntry
+
+TOKEN, REFRESH, LOGOUT = "/auth/token", "/auth/token/refresh", "/auth/logout"
+DOOR = "/schedule/"
 CREDENTIALS = {"username": "client", "password": "a client's password"}
 
 pytestmark = pytest.mark.django_db
@@ -35,14 +46,8 @@ def knock(anybody, authorization):
 
 def forge(**changes):
     """An access token with our signature and changed claims."""
-    claims = {
-        "token_type": "access",
-        "exp": datetime.now(UTC) + timedelta(minutes=1),
-        "iat": datetime.now(UTC),
-        "jti": "0",
-        "user_id": str(User.objects.get().pk),
-    }
-    return jwt.encode(claims | changes, settings.SECRET_KEY, algorithm="HS256")
+    claims = dict(issue(user=User.objects.get()).access_token.payload)
+    return keys_in_use().encode(claims | changes)
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
@@ -62,10 +67,11 @@ def test_signing_in_is_written_down(anybody, tokens):
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_a_refresh_token_gives_a_new_access_token(anybody, tokens, slash):
+def test_a_refresh_token_gives_a_new_pair(anybody, tokens, slash):
     answer = anybody.post(REFRESH + slash, {"refresh": tokens["refresh"]}, "application/json")
 
-    assert (answer.status_code, set(answer.json())) == (200, {"access"})
+    assert (answer.status_code, set(answer.json())) == (200, {"access", "refresh"})
+    assert answer.json()["refresh"] != tokens["refresh"]
     assert knock(anybody, f"Bearer {answer.json()['access']}").status_code == 200
 
 
@@ -114,6 +120,15 @@ def test_an_account_that_is_closed_cannot_sign_in(anybody):
         (REFRESH, b'{"refresh": []}', "SCHEDULE_007", "refresh"),
         (REFRESH, b'{"refresh": "\\ud800.a.b"}', "SCHEDULE_007", "refresh"),
         (REFRESH, b'{"refresh": ' + b"[" * 100_000, "REQUEST_001", "body"),
+        (LOGOUT, b"{}", "SCHEDULE_003", "refresh"),
+        (LOGOUT, b'{"refresh": []}', "SCHEDULE_007", "refresh"),
+        (REFRESH, b'{"refresh": "x", "acess": "y"}', "SCHEDULE_007", "acess"),
+        (
+            TOKEN,
+            b'{"username": "x", "password": "x", "agent": "agent_1"}',
+            "SCHEDULE_007",
+            "agent",
+        ),
     ],
 )
 def test_a_body_without_credentials_is_refused(anybody, path, body, code, field):
@@ -123,14 +138,14 @@ def test_a_body_without_credentials_is_refused(anybody, path, body, code, field)
     assert answer.json()["details"]["field"] == field
 
 
-@pytest.mark.parametrize("path", [TOKEN, REFRESH])
+@pytest.mark.parametrize("path", [TOKEN, REFRESH, LOGOUT])
 def test_tokens_are_asked_for_in_json(anybody, path):
     answer = anybody.post(path, "username=client", "application/x-www-form-urlencoded")
 
     assert (answer.status_code, answer.json()["error_code"]) == (415, "REQUEST_004")
 
 
-@pytest.mark.parametrize("path", [TOKEN, REFRESH])
+@pytest.mark.parametrize("path", [TOKEN, REFRESH, LOGOUT])
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 def test_tokens_are_asked_for_by_post(anybody, path, method):
     answer = anybody.generic(method, path)
@@ -181,10 +196,20 @@ def test_a_token_that_is_none_is_refused(anybody, token):
         {"token_type": None},
         {"user_id": "999999"},
         {"user_id": None},
+        {"user_id": "nobody"},
+        {"user_id": {}},
+        {"pwd": "another"},
+        {"pwd": None},
+        {"iat": 99999999999},
+        {"exp": None},
+        {"agent_instance_id": "agent_1"},
+        {"agent_instance_id": ""},
+        {"agent_instance_id": {}},
     ],
-    ids=["expired", "for refreshing", "of no type", "of nobody", "without a user"],
+    ids=str,
 )
 def test_a_token_that_is_no_key_of_ours_is_refused(anybody, claims):
+    assert knock(anybody, f"Bearer {forge()}").status_code == 200
     answer = knock(anybody, f"Bearer {forge(**claims)}")
 
     assert (answer.status_code, answer.json()["error_code"]) == (401, "AUTH_003")
@@ -199,10 +224,16 @@ def test_a_token_signed_with_another_key_is_refused(anybody):
 
 
 def test_a_token_expires(anybody, tokens):
-    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=16)):
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=311)):
         answer = knock(anybody, f"Bearer {tokens['access']}")
 
     assert (answer.status_code, answer.json()["error_code"]) == (401, "AUTH_003")
+
+
+def test_clocks_may_differ_by_some_seconds(anybody, tokens):
+    for seconds in (-8, 308):
+        with time_machine.travel(datetime.now(UTC) + timedelta(seconds=seconds)):
+            assert knock(anybody, f"Bearer {tokens['access']}").status_code == 200
 
 
 def test_a_refresh_token_expires(anybody, tokens):
@@ -212,8 +243,9 @@ def test_a_refresh_token_expires(anybody, tokens):
     assert (answer.status_code, answer.json()["error_code"]) == (401, "AUTH_003")
 
 
-def test_an_access_token_refreshes_nothing(anybody, tokens):
-    answer = anybody.post(REFRESH, {"refresh": tokens["access"]}, "application/json")
+@pytest.mark.parametrize("path", [REFRESH, LOGOUT])
+def test_an_access_token_refreshes_nothing(anybody, tokens, path):
+    answer = anybody.post(path, {"refresh": tokens["access"]}, "application/json")
 
     assert (answer.status_code, answer.json()["error_code"]) == (401, "AUTH_003")
 
@@ -246,6 +278,215 @@ def test_another_authorization_is_none(anybody, authorization, code):
     answer = knock(anybody, authorization)
 
     assert (answer.status_code, answer.json()["error_code"]) == (401, code)
+
+
+# -- rotation ------------------------------------------------------------------------------------
+
+
+def refresh(anybody, token):
+    return anybody.post(REFRESH, {"refresh": token}, "application/json")
+
+
+def sign_out(anybody, token):
+    return anybody.post(LOGOUT, {"refresh": token}, "application/json")
+
+
+def refused(answer):
+    return (answer.status_code, answer.json()["error_code"]) == (401, "AUTH_003")
+
+
+def test_a_refresh_token_is_good_for_once(anybody, tokens):
+    assert refresh(anybody, tokens["refresh"]).status_code == 200
+
+    assert refused(refresh(anybody, tokens["refresh"]))
+
+
+def test_a_copy_that_is_used_ends_all_that_came_of_its_sign_in(anybody, tokens):
+    """Either the thief or the owner has used it before: nobody can say who."""
+    second = refresh(anybody, tokens["refresh"]).json()["refresh"]
+    third = refresh(anybody, second).json()["refresh"]
+
+    assert refused(refresh(anybody, tokens["refresh"]))
+
+    assert refused(refresh(anybody, third))
+
+
+def test_a_copy_that_is_used_ends_no_other_sign_in(anybody, tokens):
+    other = anybody.post(TOKEN, CREDENTIALS, "application/json").json()
+    refresh(anybody, tokens["refresh"])
+    refresh(anybody, tokens["refresh"])
+
+    assert refresh(anybody, other["refresh"]).status_code == 200
+
+
+def test_a_chain_of_refreshes_goes_on(anybody, tokens):
+    token = tokens["refresh"]
+    for _ in range(5):
+        answer = refresh(anybody, token)
+        assert answer.status_code == 200
+        token = answer.json()["refresh"]
+
+
+def test_who_has_signed_out_refreshes_no_more(anybody, tokens):
+    answer = sign_out(anybody, tokens["refresh"])
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "success")
+    assert refused(refresh(anybody, tokens["refresh"]))
+    assert refused(sign_out(anybody, tokens["refresh"]))
+
+
+def test_signing_out_with_a_spent_token_ends_the_sign_in_all_the_same(anybody, tokens):
+    second = refresh(anybody, tokens["refresh"]).json()["refresh"]
+
+    assert refused(sign_out(anybody, tokens["refresh"]))
+
+    assert refused(refresh(anybody, second))
+
+
+def ends():
+    return list(AuditEntry.objects.filter(verb="token.end").values_list("reason", flat=True))
+
+
+def test_a_spent_token_that_is_sent_again_and_again_fills_no_audit(anybody, tokens):
+    sign_out(anybody, tokens["refresh"])
+    for _ in range(3):
+        refresh(anybody, tokens["refresh"])
+        sign_out(anybody, tokens["refresh"])
+
+    assert ends() == ["Signed out."]
+
+
+def test_a_token_that_is_used_twice_is_told_once(anybody, tokens):
+    for _ in range(4):
+        refresh(anybody, tokens["refresh"])
+
+    assert ends() == ["A refresh token was used twice."]
+
+
+def test_who_refreshes_while_the_sign_in_is_ended_is_not_overlooked(anybody, tokens, monkeypatch):
+    second = refresh(anybody, tokens["refresh"]).json()["refresh"]
+    look, made = accounts_tokens._unspent, []
+
+    def look_slowly(token):
+        found = look(token)
+        if not made:
+            made.append(str(accounts_tokens.rotate(second)))
+        return found
+
+    monkeypatch.setattr(accounts_tokens, "_unspent", look_slowly)
+    refresh(anybody, tokens["refresh"])
+
+    assert refused(refresh(anybody, made[0]))
+
+
+def test_a_changed_password_ends_every_token(anybody, tokens, client_user):
+    client_user.set_password("another password")
+    client_user.save()
+
+    assert refused(knock(anybody, f"Bearer {tokens['access']}"))
+    assert refused(refresh(anybody, tokens["refresh"]))
+
+
+def test_the_database_keeps_nothing_that_opens_anything(anybody, tokens):
+    kept = str(list(OutstandingToken.objects.values()))
+
+    assert not any(part in kept for part in tokens["refresh"].split(".")[1:])
+
+
+def test_a_token_that_the_database_does_not_know_is_refused(anybody, tokens):
+    """After a backup has been restored, say."""
+    OutstandingToken.objects.all().delete()
+
+    assert refused(refresh(anybody, tokens["refresh"]))
+
+
+def test_housekeeping_forgets_tokens_that_have_expired_and_no_others(anybody, tokens):
+    refresh(anybody, tokens["refresh"])
+
+    prune()
+    assert (OutstandingToken.objects.count(), BlacklistedToken.objects.count()) == (2, 1)
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=1, seconds=30)):
+        prune()
+
+    assert (OutstandingToken.objects.count(), BlacklistedToken.objects.count()) == (0, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_use_the_same_token_at_once_one_gets_through_and_loses_it_again(
+    client_user, tokens
+):
+    def use(_):
+        try:
+            return refresh(Client(), tokens["refresh"])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(use, range(6)))
+
+    assert sorted(answer.status_code for answer in answers) == [200] + 5 * [401]
+    (winner,) = (answer for answer in answers if answer.status_code == 200)
+    assert refused(refresh(Client(), winner.json()["refresh"]))
+
+
+# -- the keys that sign --------------------------------------------------------------------------
+
+OLD, NEW = "an old key that is long enough 1", "a new key that is long enough 22"
+
+
+def test_tokens_of_an_older_key_are_believed_until_it_is_taken_off_the_list(anybody, settings):
+    settings.JWT_SIGNING_KEYS = [OLD]
+    old = anybody.post(TOKEN, CREDENTIALS, "application/json").json()
+    settings.JWT_SIGNING_KEYS = [NEW, OLD]
+    new = anybody.post(TOKEN, CREDENTIALS, "application/json").json()
+
+    assert knock(anybody, f"Bearer {old['access']}").status_code == 200
+    settings.JWT_SIGNING_KEYS = [NEW]
+    assert refused(knock(anybody, f"Bearer {old['access']}"))
+    assert refused(refresh(anybody, old["refresh"]))
+    assert knock(anybody, f"Bearer {new['access']}").status_code == 200
+
+
+def test_the_newest_key_signs_and_the_header_names_it(anybody, settings):
+    settings.JWT_SIGNING_KEYS = [NEW, OLD]
+    access = anybody.post(TOKEN, CREDENTIALS, "application/json").json()["access"]
+
+    assert jwt.decode(access, NEW, algorithms=["HS256"])
+    assert OLD not in str(jwt.get_unverified_header(access))
+    settings.JWT_SIGNING_KEYS = [OLD]
+    assert (
+        jwt.get_unverified_header(access)["kid"]
+        != (jwt.get_unverified_header(str(issue(user=User.objects.get())))["kid"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "header"),
+    [
+        ("HS256", {}),
+        ("HS256", {"kid": None}),
+        ("HS256", {"kid": "../../etc/passwd"}),
+        ("HS256", {"kid": "of another key"}),
+        ("HS512", {"kid": "right"}),
+        ("HS384", {"kid": "right"}),
+        ("none", {"kid": "right"}),
+    ],
+    ids=str,
+)
+def test_a_token_whose_header_lies_is_refused(anybody, tokens, algorithm, header):
+    """Signed by our own key, so that nothing but the header can be what is wrong."""
+    kid = jwt.get_unverified_header(tokens["access"])["kid"]
+    right = {"kid": kid} if header.get("kid") == "right" else header
+    claims = jwt.decode(tokens["access"], options={"verify_signature": False})
+    (secret,) = settings.JWT_SIGNING_KEYS
+    key = None if algorithm == "none" else secret
+    right = {name: value for name, value in right.items() if value}
+    with warnings.catch_warnings():  # the key is short for HS512
+        warnings.simplefilter("ignore")
+        token = jwt.encode(claims, key, algorithm=algorithm, headers=right)
+
+    assert refused(knock(anybody, f"Bearer {token}"))
+    assert knock(anybody, f"Bearer {tokens['access']}").status_code == 200
 
 
 # -- throttling ----------------------------------------------------------------------------------

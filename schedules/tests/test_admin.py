@@ -103,7 +103,8 @@ def _parts(field, value):
 
 
 class TestArmed:
-    def test_the_list_shows_why_a_call_waits_and_when_it_is_looked_at(self, desk):
+    def test_the_list_shows_why_a_call_waits_and_when_it_is_looked_at(self, desk, time_machine):
+        time_machine.move_to(datetime(2026, 5, 1, 10, tzinfo=UTC), tick=False)
         now = timezone.now()
         schedule = armed(scheduled_time=now - timedelta(minutes=2))
         schedule.armed.update(
@@ -119,6 +120,7 @@ class TestArmed:
         assert "refused 3 times" in html
         assert "by its retry policy" in html
         assert "2 min ago" in html
+        assert "in 40 s" in html
 
     def test_the_page_shows_when_it_was_due_and_when_it_is_looked_at(self, desk):
         due = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -180,8 +182,13 @@ class TestList:
     @pytest.mark.parametrize(
         ("query", "found"),
         [
-            ("q=5550006", {"dentist"}),
             ("q=%2B15005550006", {"dentist"}),
+            ("q=+15005550006", {"dentist"}),  # a plus sign that the browser made a blank
+            ("q=%2B1 (500) 555-0006", {"dentist"}),
+            ("q=0015005550006", {"dentist"}),
+            ("q=(500) 555-0006", {"dentist"}),  # as in the country of TWILIO_FROM_NUMBER
+            ("q=%2B44 (0)20 7946 0000", {"survey"}),
+            ("q=5550006", set()),  # a part of a number
             ("q=dent", {"dentist"}),
             ("status__exact=paused", {"survey"}),
             ("status__exact=paused&status__exact=scheduled", {"dentist", "survey"}),
@@ -344,7 +351,8 @@ class TestButtons:
     def test_are_offered_where_they_make_sense(self, desk, status, offered):
         response = desk.get(page(armed(status=status)))
 
-        assert {button["title"] for button in response.context["actions_detail"]} == offered
+        buttons = {button["title"] for button in response.context["actions_detail"]}
+        assert buttons == offered | {"Reveal the number"}
 
     def test_inside_the_dialog_the_browser_is_sent_on_by_htmx(self, desk):
         schedule = armed()
@@ -637,6 +645,25 @@ class TestForm:
         assert schedule.repeat_config["interval"] == 2
         assert schedule.scheduled_time == begun
         assert ActiveSchedule.objects.get().next_execution == begun + timedelta(days=4)
+
+    def test_shows_the_number_masked_and_keeps_it_where_it_is_left_blank(self, desk):
+        schedule = armed(phone="+442079460000")
+        response = desk.get(page(schedule))
+
+        desk.post(page(schedule), shown_form(response) | {"description": "after"})
+
+        assert "+4•••••••0000; leave it blank" in response.content.decode()
+        assert "442079460000" not in response.content.decode()
+        assert CallSchedule.objects.of_number("+442079460000").get().description == "after"
+
+    def test_takes_another_number(self, desk):
+        schedule = armed(phone="+442079460000")
+
+        desk.post(page(schedule), shown_form(desk.get(page(schedule))) | {"phone": "+15005550009"})
+
+        schedule.refresh_from_db()
+        assert schedule.phone == "+15005550009"
+        assert CallSchedule.objects.of_number("+15005550009").exists()
 
     @pytest.mark.parametrize("status", sorted(set(ScheduleStatus) - EDITABLE))
     def test_refuses_what_is_being_called_or_over_and_writes_nothing(self, desk, status):

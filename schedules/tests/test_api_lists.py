@@ -303,3 +303,22 @@ def test_armed_calls_can_be_filtered_and_ordered(api, arm):
     assert ids(api.get(f"{ACTIVE}?status=pending")) == [other.pk]
     assert ids(api.get(f"{ACTIVE}?ordering=-next_execution")) == [other.pk, one.pk]
     assert ids(api.get(f"{ACTIVE}?limit=1&offset=1")) == [other.pk]
+
+
+@pytest.mark.parametrize(
+    ("phone", "found"),
+    [
+        ("+4915112345678", 1),
+        (" 4915112345678", 1),  # a plus sign that was sent as it is
+        ("4915112345678", 1),
+        ("+491511234567", 0),
+        ("12345678", 0),
+        ("", 2),
+    ],
+)
+def test_a_list_can_be_narrowed_to_a_whole_number(api, phone, found):
+    owner = api.get("/schedule/").wsgi_request.user
+    for number in ("+4915112345678", "+4915187654321"):
+        CallScheduleFactory(phone=number, created_by=f"user_{owner.pk}")
+
+    assert api.get("/schedule/", {"phone": phone}).json()["count"] == found

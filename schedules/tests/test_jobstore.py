@@ -4,6 +4,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.triggers.date import DateTrigger
 from django.db import OperationalError, connection
 from django.utils import timezone
@@ -254,6 +255,25 @@ def test_housekeeping_hears_its_own_jobs_only_and_runs_once_among_runners():
 
     assert ran.count(("tidy", "")) == 2
     assert [execution.job_id for execution in DjangoJobExecution.objects.all()] == ["tidy"]
+
+
+def test_what_a_failed_job_said_is_kept_without_numbers():
+    store = HousekeepingStore()
+    scheduler = CallScheduler(timezone=UTC, jobstores={"housekeeping": store})
+    scheduler.start(paused=True)
+    scheduler.add_job(tidy, "interval", seconds=60, id="tidy", jobstore="housekeeping")
+    said = "Failing row contains (+4915112345678)."
+    error = ValueError(said)
+    event = JobExecutionEvent(
+        EVENT_JOB_ERROR, "tidy", "housekeeping", timezone.now(), exception=error, traceback=said
+    )
+
+    store._keep_error(event)
+    scheduler.shutdown()
+
+    kept = DjangoJobExecution.objects.get()
+    assert kept.exception == kept.traceback == "Failing row contains (+4••••••••5678)."
+    assert event.exception is error
 
 
 def tidy() -> None:

@@ -1,6 +1,6 @@
 """The timetable: a rule's occurrences as far as the calling window lets."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedules.calling_window import parse_calling_window
+from schedules.crontab import parse_crontab
+from schedules.localtime import Gap
 from schedules.models import CallSchedule
 from schedules.recurrence import Frequency, Rule, occurrences
 from schedules.repeat_config import WEEKDAYS
@@ -201,3 +203,109 @@ def test_a_time_that_the_clock_skips_is_kept_by_its_wall_time():
 
     assert calls.next(utc("2026-03-08T07:00")) == utc("2026-03-08T07:30")
     assert calls.next(utc("2026-03-08T07:30")) == utc("2026-03-09T06:30")
+
+
+AT_NIGHT = {
+    "hours": ("02:00", "03:00")
+}  # open on every night but that of 8 March, when 02:30 is 03:30
+FROM_HALF_PAST_TWO = "2026-03-01T07:30"
+
+
+def test_a_call_that_a_clock_change_moves_out_of_its_window_waits_for_the_next_opening():
+    weekly = Rule(Frequency.WEEKLY)  # Sundays
+    calls = timetable(FROM_HALF_PAST_TWO, weekly, **AT_NIGHT)
+
+    moved = calls.next(utc("2026-03-01T07:30"))
+
+    assert moved == utc("2026-03-09T06:00")  # Monday 02:00
+    assert calls.next(moved) == utc("2026-03-15T06:30")
+    assert calls.due(utc("2026-03-02T00:00"), utc("2026-03-20T00:00"), 9) == [
+        utc("2026-03-09T06:00"),
+        utc("2026-03-15T06:30"),
+    ]
+
+
+def test_its_mark_says_what_moved_it():
+    calls = timetable(FROM_HALF_PAST_TWO, Rule(Frequency.WEEKLY), **AT_NIGHT)
+
+    moved, following = islice(calls.marked(utc("2026-03-01T07:30")), 2)
+
+    assert (moved.at, moved.wall, str(moved.mark)) == (
+        utc("2026-03-09T06:00"),
+        datetime.fromisoformat("2026-03-08T02:30"),
+        "moved",
+    )
+    assert "the clock skips 02:30 that day" in moved.because
+    assert "02:00 to 03:00 every day" in moved.because
+    assert following.at == utc("2026-03-15T06:30")
+
+
+def test_seen_from_between_it_still_waits():
+    calls = timetable(FROM_HALF_PAST_TWO, Rule(Frequency.WEEKLY), **AT_NIGHT)
+    between = utc("2026-03-08T12:00")
+
+    assert calls.next(between) == utc("2026-03-09T06:00")
+    assert next(iter(calls.marked(between))).at == utc("2026-03-09T06:00")
+
+
+def test_an_opening_at_which_the_rule_calls_anyway_is_called_once():
+    rule = Rule(crontab=parse_crontab("0,30 2 * * *"))
+    calls = timetable("2026-03-07T07:00", rule, **AT_NIGHT)
+
+    days = calls.due(utc("2026-03-08T00:00"), utc("2026-03-09T23:00"), 9)
+    skipped = [each for each in islice(calls.marked(utc("2026-03-08T00:00")), 4) if not each.at]
+
+    assert days == [utc("2026-03-09T06:00"), utc("2026-03-09T06:30")]
+    assert skipped
+    assert "is called anyway" in skipped[0].because
+
+
+def test_what_was_never_inside_is_passed_over_on_that_night_too():
+    calls = timetable(FROM_HALF_PAST_TWO, DAILY, hours=("08:00", "21:00"))
+
+    assert calls.next(utc("2026-03-01T00:00")) is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule(Frequency.WEEKLY, until=utc("2026-03-08T23:00")),
+        Rule(Frequency.WEEKLY, until=utc("2026-03-09T23:00"), excluded_days={date(2026, 3, 9)}),
+        Rule(Frequency.WEEKLY, until=utc("2026-03-09T23:00"), gap=Gap.SKIP),
+    ],
+)
+def test_nobody_is_called_at_an_opening_after_the_end_or_on_an_excluded_day(rule):
+    calls = timetable(FROM_HALF_PAST_TWO, rule, **AT_NIGHT)
+
+    assert calls.next(utc("2026-03-01T07:30")) is None
+    assert [each.at for each in calls.marked(utc("2026-03-01T07:30"))] == [None]
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.sampled_from([DAILY, Rule(Frequency.WEEKLY), Rule(crontab=parse_crontab("*/15 1,2 * * *"))]),
+    st.sampled_from(
+        [("02:00", "03:00"), ("01:30", "02:45"), ("02:30", "02:40"), ("03:00", "02:45")]
+    ),
+    st.sampled_from([NEW_YORK, ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Europe/Helsinki")]),
+    st.integers(2000, 2037),
+)
+def test_around_a_change_the_preview_is_what_is_armed(rule, hours, zone, year):
+    anchor = datetime(year, 2, 20, 2, 30, tzinfo=zone).astimezone(UTC)
+    calls = timetable(f"{anchor:%Y-%m-%dT%H:%M}", rule, hours=hours, zone=zone)
+    start, end = anchor, anchor + timedelta(days=60)
+
+    marked = [each.at for each in takewhile_before(calls.marked(start), end) if each.at]
+
+    armed, after = [], start
+    while (after := calls.next(after)) and after <= end:
+        armed.append(after)
+    assert marked == armed == calls.due(start + timedelta(microseconds=1), end, 100_000)
+    assert all(calls.window.is_open(each, (zone,)) for each in armed)
+
+
+def takewhile_before(marked, end):
+    for each in marked:
+        if (each.at and each.at > end) or each.wall > end.replace(tzinfo=None) + timedelta(days=2):
+            return
+        yield each

@@ -23,8 +23,8 @@ class CallRequest:
 class CallReport:
     """What a carrier says of a call, in its answer, a webhook or a look-up.
 
-    `at` is when it happened (UTC), `duration` whole seconds talked, `reason` a sentence where the
-    status alone does not say why."""
+    `at` is when it happened (UTC), `made_at` when the carrier was asked for the call where it says
+    so, `duration` whole seconds talked, `reason` a sentence where the status does not say why."""
 
     call_id: str
     status: CallStatus
@@ -36,6 +36,7 @@ class CallReport:
     phone: str = ""
     is_inbound: bool = False
     reason: str = ""
+    made_at: datetime | None = None
 
 
 class Trouble(StrEnum):
@@ -79,6 +80,12 @@ class Carrier(ABC):
         """The calls to a number that were made in that time; None where it cannot say.
 
         A list may lag behind: a call that it does not name may still have been made."""
+
+    @abstractmethod
+    def calls_since(self, moment: datetime) -> list[CallReport] | None:
+        """All calls that we have made since then, in no order; None where it cannot say.
+
+        It may lag behind as well. One of which no time is known is among them."""
 
     @abstractmethod
     def stop_call(self, call_id: str, *, hang_up: bool) -> CallReport | None:

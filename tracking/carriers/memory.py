@@ -53,6 +53,12 @@ class MemoryCarrier(Carrier):
             return None
         return [each for each in self.listed if each.phone == to and since <= each.at <= until]
 
+    def calls_since(self, moment: datetime) -> list[CallReport] | None:
+        """What a test has put into `listed`, of that time."""
+        if self.listed is None:
+            return None
+        return [each for each in self.listed if (each.made_at or each.at) >= moment]
+
     def stop_call(self, call_id: str, *, hang_up: bool) -> CallReport | None:
         """Note it, and tell what a test has put into `known`."""
         self.stopped.append((call_id, hang_up))

@@ -1,6 +1,6 @@
 """Twilio, through its SDK; also the simulated carrier, which speaks the same dialect."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -11,7 +11,7 @@ from twilio.rest import Client
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProxyError
 
 from polaris.environment import require
-from polaris.masking import mask_phone
+from polaris.masking import mask_numbers, mask_phone
 from tracking.carriers.base import CallNotAccepted, CallReport, CallRequest, Carrier, Trouble
 from tracking.carriers.twilio_http import PooledHttpClient
 from tracking.carriers.twilio_words import STATUSES, trouble_of
@@ -21,6 +21,9 @@ _TWILIO = "https://api.twilio.com"
 _FAILURES = (TwilioException, HTTPError, ValueError)
 # One number has one live call: what we look for is among its latest.
 _LISTED = 20
+_LARGEST_PAGE = 1000
+# A list is in the order of creation; calls that were made at once may change places.
+_OUT_OF_ORDER = timedelta(minutes=5)
 _EVENTS = ["initiated", "ringing", "answered", "completed"]
 # Asks Twilio to repeat a webhook that met a server error, a refused connection or a time-out.
 _RETRY = "#rc=3&rp=5xx,ct,rt"
@@ -44,6 +47,7 @@ class TwilioCarrier(Carrier):
             base_url=settings.TWILIO_API_BASE_URL or _TWILIO,
             connect_timeout=settings.TWILIO_CONNECT_TIMEOUT,
             read_timeout=settings.TWILIO_READ_TIMEOUT,
+            connections=settings.SCHEDULER_WORKERS,
         )
         self._client = _make_client(self._http)
 
@@ -87,12 +91,24 @@ class TwilioCarrier(Carrier):
             )
         except _FAILURES:
             return None
+        reports = [report for call in calls if (report := _report_of(call))]
+        return [each for each in reports if each.made_at is None or since <= each.made_at <= until]
+
+    def calls_since(self, moment: datetime) -> list[CallReport] | None:
+        """Ask Twilio for our calls, the newest first, page by page until they are older."""
         reports = []
-        for call in calls:
-            made_at = _aware(call.date_created) or _aware(call.start_time)
-            report = _report_of(call)
-            if report and (made_at is None or since <= made_at <= until):
-                reports.append(report)
+        try:
+            calls = self._client.calls.stream(
+                from_=settings.TWILIO_FROM_NUMBER, page_size=_LARGEST_PAGE
+            )
+            for call in calls:
+                report = _report_of(call)
+                if report and report.made_at and report.made_at < moment - _OUT_OF_ORDER:
+                    break
+                if report and (report.made_at is None or report.made_at >= moment):
+                    reports.append(report)
+        except _FAILURES:
+            return None
         return reports
 
     def stop_call(self, call_id: str, *, hang_up: bool) -> CallReport | None:
@@ -118,6 +134,7 @@ def _report_of(call: Any) -> CallReport | None:
         duration=int(call.duration) if call.duration else None,
         answered_by=call.answered_by or "",
         phone=call.to or "",
+        made_at=_aware(call.date_created) or _aware(call.start_time),
     )
 
 
@@ -162,7 +179,7 @@ def _explain(error: Exception, number: str, http: PooledHttpClient) -> CallNotAc
     if isinstance(error, TwilioRestException):
         trouble = trouble_of(status=error.status, code=error.code)
         code = error.code or error.status
-        said = error.msg.replace(number, mask_phone(number))
+        said = mask_numbers(error.msg.replace(number, mask_phone(number)))
         return CallNotAccepted(
             trouble,
             code=str(code),

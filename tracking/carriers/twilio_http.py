@@ -23,13 +23,15 @@ _FORM = "application/x-www-form-urlencoded"
 class PooledHttpClient(HttpClient):
     """One for all threads of a process. Raises urllib3's HTTPError where no whole answer came."""
 
-    def __init__(self, *, base_url: str, connect_timeout: float, read_timeout: float) -> None:
+    def __init__(
+        self, *, base_url: str, connect_timeout: float, read_timeout: float, connections: int
+    ) -> None:
         super().__init__(logger=None, is_async=False)
         self._pool = _pool_for(
             base_url,
             timeout=urllib3.Timeout(connect=connect_timeout, read=read_timeout),
             retries=False,
-            maxsize=64,
+            maxsize=connections,
             cert_reqs="CERT_REQUIRED",
             ca_certs=certifi.where(),
         )

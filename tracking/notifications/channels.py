@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from polaris.moments import show_utc
 from tracking.models import Notification
+from tracking.notifications import outgoing
 from tracking.notifications.signing import signature_headers
 from tracking.notifications.wording import body_of, subject_of
 
@@ -85,6 +86,8 @@ class WebhookChannel(Channel):
     name = "webhook"
     # Seconds to connect, and to wait for the answer; the standard advises 15 to 30.
     limits = (3.05, 15.0)
+    # Seconds for all of it, however slowly the answer drips.
+    longest = 30.0
 
     def is_configured(self) -> bool:
         """Whether there is an address."""
@@ -94,15 +97,17 @@ class WebhookChannel(Channel):
         """Post the event; the answer's body is not read. Raises DeliveryFailed."""
         body = _webhook_body(notification)
         try:
-            with requests.post(
+            with outgoing.post(
                 settings.NOTIFY_WEBHOOK_URL,
-                data=body.encode(),
+                body=body.encode(),
                 headers=_webhook_headers(notification, body),
                 timeout=self.limits,
-                allow_redirects=False,
-                stream=True,
+                within=self.longest,
+                allow_private=settings.NOTIFY_WEBHOOK_PRIVATE,
             ) as response:
                 _judge(response)
+        except outgoing.AddressNotAllowed as error:
+            raise DeliveryFailed("The receiver's address is not a public one.") from error
         except requests.RequestException as error:
             raise DeliveryFailed(_webhook_trouble(error)) from error
 

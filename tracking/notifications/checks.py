@@ -23,6 +23,16 @@ def check_webhook_secret(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
+def check_webhook_is_encrypted(**_kwargs: Any) -> list[CheckMessage]:
+    """A message names people and calls."""
+    is_plain = settings.NOTIFY_WEBHOOK_URL.lower().startswith("http:")
+    if not is_plain or settings.DEBUG or settings.NOTIFY_WEBHOOK_PRIVATE:
+        return []
+    wanted = "NOTIFY_WEBHOOK_URL must be https://, unless NOTIFY_WEBHOOK_PRIVATE is true."
+    return [Error(wanted, id="notifications.E004")]
+
+
+@register
 def check_events(**_kwargs: Any) -> list[CheckMessage]:
     """A misspelt event would never be told."""
     return [

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from polaris.audit.recording import Act, record
 from polaris.database import atomic, renew_connection
 from polaris.events import Event, on
 from polaris.moments import whole_milliseconds
@@ -66,14 +67,19 @@ def deliver_due() -> int:
 
 def resend(notifications: QuerySet[Notification]) -> int:
     """Let those that have failed wait again, with every attempt before them; says how many."""
-    return move(
-        notifications,
-        to=Status.WAITING,
-        sources={Status.FAILED},
-        attempts=0,
-        next_attempt_at=timezone.now(),
-        last_error="",
-    )
+    failed = notifications.filter(status=Status.FAILED)
+    with atomic():
+        keys = list(failed.select_for_update().values_list("pk", flat=True))
+        changed = {"status": (str(Status.FAILED), str(Status.WAITING))}
+        record(*(Act("notification.resend", "notification", key, changes=changed) for key in keys))
+        return move(
+            Notification.objects.filter(pk__in=keys),
+            to=Status.WAITING,
+            sources={Status.FAILED},
+            attempts=0,
+            next_attempt_at=timezone.now(),
+            last_error="",
+        )
 
 
 def _write(event: Event, channels: Collection[Channel]) -> None:

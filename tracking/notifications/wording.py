@@ -10,7 +10,7 @@ from django.utils.text import Truncator
 from tracking.models import Notification
 
 _LONGEST_SUBJECT = 150
-_MOMENTS = ("occurrence", "scheduled_time", "since")
+_MOMENTS = ("occurrence", "scheduled_time", "since", "next_execution")
 
 
 def headline(event: str) -> str:

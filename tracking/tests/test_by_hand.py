@@ -238,7 +238,7 @@ class TestInTheAdmin:
 
         buttons = desk.get(page(log)).context["actions_detail"]
 
-        assert [button["title"] for button in buttons] == offered
+        assert [button["title"] for button in buttons] == [*offered, "Reveal the number"]
 
     @pytest.mark.parametrize("name", ["settle_as_failed", "ask_now"])
     def test_who_may_only_view_is_refused(self, name):

@@ -5,16 +5,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from django.db import OperationalError
+from django.utils import timezone
 
 from schedules import services
 from schedules.claims import claim_due
-from schedules.models import ActiveSchedule, CallSchedule
+from schedules.models import ActiveSchedule, CallSchedule, Gate
 from schedules.states import ScheduleStatus
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
 from tracking import ledger
 from tracking.carriers.base import CallNotAccepted, Trouble
 from tracking.carriers.memory import MemoryCarrier
-from tracking.dialling import dial
+from tracking.dialling import _openings, dial
 from tracking.models import CallLog
 from tracking.opening import open_claim
 
@@ -70,6 +71,58 @@ def test_a_recurring_schedule_is_armed_again_at_once():
     assert following.next_execution == NOW + timedelta(hours=1)
     assert following.lease == ""
     assert following.job_id == armed.job_id
+
+
+def test_calls_that_were_held_up_keep_the_pace_when_they_go_on(settings, monkeypatch):
+    """As where the database hung: their slots, and those of many a runner, have passed."""
+    first, second = claimed(phone="+14155550100"), claimed(phone="+14155550101")
+    settings.CALLS_PER_SECOND = 1
+    asked_at: list[datetime] = []
+    place = MemoryCarrier.place_call
+    monkeypatch.setattr(
+        MemoryCarrier,
+        "place_call",
+        lambda *args: asked_at.append(timezone.now()) or place(*args),
+    )
+    with time_machine.travel(NOW + timedelta(seconds=20), tick=False) as clock:
+        monkeypatch.setattr("tracking.dialling.time.sleep", clock.shift)
+
+        for armed in (first, second):
+            dial(armed.pk, armed.lease, NOW.timestamp())
+
+    assert asked_at[1] - asked_at[0] == timedelta(seconds=1)
+
+
+def test_what_was_held_up_and_got_no_answer_is_looked_up_from_when_it_was_asked_for(
+    settings, monkeypatch
+):
+    armed = claimed()
+    settings.CALLS_PER_SECOND = 1
+    MemoryCarrier.troubles.append(
+        CallNotAccepted(Trouble.AMBIGUOUS, code="ambiguous", message="No answer.")
+    )
+
+    opened = open_claim(armed.lease)
+
+    with time_machine.travel(NOW + timedelta(seconds=20), tick=False):
+        monkeypatch.setattr(_openings, "take", lambda armed_id, _: opened[armed_id])
+        dial(armed.pk, armed.lease, NOW.timestamp())
+
+    assert CallLog.objects.get().timestamp == NOW + timedelta(seconds=20)
+
+
+def test_what_was_held_up_and_finds_no_slot_in_time_is_asked_for_later(settings):
+    armed = claimed()
+    settings.CALLS_PER_SECOND = 0.01
+    Gate.objects.update(next_slot=NOW + timedelta(seconds=100))
+
+    with time_machine.travel(NOW + timedelta(seconds=20), tick=False):
+        dial(armed.pk, armed.lease, NOW.timestamp())
+
+    assert MemoryCarrier.placed == []
+    log = CallLog.objects.get()
+    assert (log.status, log.error_code) == (S.DEFERRED, "stalled")
+    assert ActiveSchedule.objects.get().status == ActiveSchedule.Status.SCHEDULED
 
 
 def test_dialling_a_claim_twice_places_one_call():

@@ -1,5 +1,6 @@
 """Calls that say nothing by themselves: looked up, asked for, stopped."""
 
+import secrets
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -76,6 +77,16 @@ class TestLookUp:
         MemoryCarrier.listed = [listed()]
 
         assert follow_up_after(clock, seconds=3).status == S.UNKNOWN
+
+    def test_one_whose_number_cannot_be_read_asks_for_attention(self, unknown, clock, settings):
+        settings.ENCRYPTION_KEYS = [secrets.token_urlsafe(32)]
+
+        follow_up_after(clock, seconds=80)
+
+        log = CallLog.objects.only("status", "attention", "next_check_at").get()
+        assert log.status == S.UNKNOWN
+        assert log.attention.startswith("It cannot be looked up. It is sealed with the key")
+        assert log.next_check_at == NOW + timedelta(seconds=80, minutes=5)
 
     def test_a_call_that_another_log_holds_is_not_this_one(self, unknown, clock):
         CallLogFactory(phone="+15005550009", call_id="CA7", status=S.COMPLETED)

@@ -6,10 +6,11 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
+from polaris.retention import prune
 from schedules.models import ActiveSchedule, CallSchedule, Runner
 from schedules.states import ScheduleStatus
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
-from tracking.housekeeping import KEPT, prune, recover
+from tracking.housekeeping import recover
 from tracking.models import CallLog, Notification
 from tracking.settlement import settle
 from tracking.tests.factories import CallLogFactory, NotificationFactory
@@ -17,6 +18,7 @@ from tracking.tests.factories import CallLogFactory, NotificationFactory
 pytestmark = pytest.mark.django_db
 
 S = CallLog.Status
+KEPT = timedelta(days=settings.RETAIN_TRACES_DAYS)
 
 
 def long_ago(rows, field="last_updated", span=timedelta(days=1)) -> None:

@@ -24,7 +24,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from polaris.events import DIALLING_EVENTS, EVENTS, publish
+from polaris.events import CALL_EVENTS, EVENTS, SCHEDULE_EVENTS, publish
 from schedules import gate, services
 from schedules.models import CallSchedule
 from schedules.tests.factories import CallScheduleFactory
@@ -627,7 +627,27 @@ def test_an_endless_description_is_cut_in_the_subject(db, mailing):
     assert len(mail.outbox[0].subject) == 150
 
 
-@pytest.mark.parametrize("name", sorted(EVENTS - DIALLING_EVENTS))
+@pytest.mark.parametrize(
+    ("name", "first_line"),
+    [
+        ("runner.missing", "No runner runs: nothing is dialled until one is started"),
+        ("runner.back", "A runner runs again"),
+    ],
+)
+def test_an_alarm_about_the_runners_says_since_when_and_what_to_do(db, mailing, name, first_line):
+    moment = "2030-01-01T10:00:00Z"
+    publish(name, since=moment, next_execution="2030-01-01T11:00:00Z", waiting=2)
+
+    outbox.deliver_due()
+
+    body = mail.outbox[0].body
+    assert body.startswith(first_line)
+    assert "1 January 2030, 10:00:00 UTC" in body
+    assert "1 January 2030, 11:00:00 UTC" in body
+    assert "Calls that are due and not dialled: 2" in body
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULE_EVENTS | CALL_EVENTS))
 def test_every_event_of_a_call_or_schedule_has_words_of_its_own(db, mailing, name):
     data = {"phone": "+1••••••0006", "description": "Follow-up call", "reason": "", "duration": 1}
     publish(name, **data, scheduled_time="2030-01-01T10:00:00Z", occurrence="2030-01-01T10:00:00Z")

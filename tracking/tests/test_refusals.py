@@ -7,7 +7,7 @@ import time_machine
 
 from schedules import gate, services
 from schedules.claims import claim_due
-from schedules.models import ActiveSchedule, CallSchedule
+from schedules.models import ActiveSchedule, CallSchedule, Gate
 from schedules.states import ScheduleStatus
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
 from tracking.carriers.base import CallNotAccepted, CallReport, Trouble
@@ -16,6 +16,7 @@ from tracking.dialling import dial
 from tracking.following_up import follow_up
 from tracking.housekeeping import recover
 from tracking.models import CallLog
+from tracking.tests.factories import CallLogFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -240,6 +241,38 @@ def test_a_probe_that_is_refused_for_its_own_number_opens_the_gate(clock, settin
     dial_what_is_due()
 
     assert gate.current().closed_since is None
+
+
+def test_a_trial_whose_call_has_to_wait_is_given_to_another_call(clock, settings):
+    settings.DIALLING_PROBE_SECONDS = 10
+    gate.close("No.")
+    CallLogFactory(phone="+15005550001", status=S.RINGING)
+    due(phone="+15005550001")
+    clock.shift(timedelta(seconds=1))
+    ActiveScheduleFactory(
+        schedule=CallScheduleFactory(scheduled_time=datetime.now(UTC), phone="+15005550002")
+    )
+    clock.shift(timedelta(seconds=9))
+
+    assert dial_what_is_due() == 1  # its line is busy
+    assert not MemoryCarrier.placed
+    assert dial_what_is_due() == 1
+
+    assert [request.to for request in MemoryCarrier.placed] == ["+15005550002"]
+    assert gate.current().closed_since is None
+
+
+def test_what_is_missed_at_a_closed_gate_does_not_hurry_the_next_probe(clock, settings):
+    gate.close("No.")
+    due()
+    clock.shift(timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME + 1))
+    planned = NOW + timedelta(hours=1)
+    Gate.objects.update(probe_at=planned, probes=3)
+
+    dial_what_is_due()
+
+    assert CallLog.objects.get().status == S.MISSED
+    assert (gate.current().probe_at, gate.current().probes) == (planned, 3)
 
 
 def test_what_waits_at_the_closed_gate_too_long_is_missed(clock):

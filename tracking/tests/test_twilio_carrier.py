@@ -12,6 +12,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
+from tracking.carriers import twilio as twilio_carrier
 from tracking.carriers.base import CallNotAccepted, CallRequest, Trouble
 from tracking.carriers.twilio import TwilioCarrier, callback_url
 from tracking.simulator.testing import running_carrier
@@ -216,11 +217,41 @@ def test_calls_to_a_number_are_found_again(carrier, simulated):
     assert long_ago == []
 
 
+def test_all_calls_since_a_moment_are_found_page_by_page(carrier, simulated, monkeypatch):
+    monkeypatch.setattr("tracking.carriers.twilio._LARGEST_PAGE", 2)
+    placed = [carrier.place_call(request(f"+1415555{n:02d}26")) for n in range(5)]
+    now = timezone.now()
+
+    found = carrier.calls_since(now - timedelta(minutes=1))
+    none = carrier.calls_since(now + timedelta(minutes=1))
+
+    assert {report.call_id for report in found} == {report.call_id for report in placed}
+    assert {report.phone for report in found} == {f"+1415555{n:02d}26" for n in range(5)}
+    assert all(abs(report.made_at - now) < timedelta(minutes=1) for report in found)
+    assert none == []
+
+
+def test_a_list_is_read_no_further_than_it_is_asked_for(carrier, simulated, monkeypatch):
+    monkeypatch.setattr("tracking.carriers.twilio._LARGEST_PAGE", 2)
+    for n in range(5):
+        carrier.place_call(request(f"+1415555{n:02d}26"))
+    seen = []
+    report_of = twilio_carrier._report_of
+    monkeypatch.setattr(
+        twilio_carrier, "_report_of", lambda call: seen.append(call) or report_of(call)
+    )
+
+    carrier.calls_since(timezone.now() + timedelta(minutes=10))
+
+    assert len(seen) == 1
+
+
 def test_a_carrier_that_cannot_list_says_so(settings):
     with answering(settings, 503, ""):
         found = TwilioCarrier().find_calls("+1415", since=timezone.now(), until=timezone.now())
+        since = TwilioCarrier().calls_since(timezone.now())
 
-    assert found is None
+    assert (found, since) == (None, None)
 
 
 def test_a_call_that_rings_is_cancelled_and_one_that_is_over_is_left(carrier, simulated):

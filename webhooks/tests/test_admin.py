@@ -31,7 +31,7 @@ def test_the_payload_is_shown_key_by_key_and_its_log_is_linked(desk):
 
     html = desk.get(page(event)).content.decode()
 
-    assert "&quot;To&quot;: &quot;+15005550006&quot;" in html
+    assert "&quot;To&quot;: &quot;+1••••••0006&quot;" in html
     assert page(log) in html
 
 

@@ -610,3 +610,169 @@ def test_a_timestamp_that_is_none_counts_as_now(log, raw):
     assert answer.status_code == 204
     log.refresh_from_db()
     assert log.end_time == NOW
+
+
+# -- rotation, replays and floods ----------------------------------------------------------------
+
+
+def sign_with(token, body):
+    return RequestValidator(token).compute_signature(settings.TWILIO_WEBHOOK_URL, QueryDict(body))
+
+
+@pytest.mark.parametrize("token", ["the one before", "the next one"])
+def test_while_the_token_is_rotated_both_count(log, settings, token):
+    settings.TWILIO_WEBHOOK_TOKENS = ["the one before", "the next one"]
+    body = urlencode(fields_of("ringing"))
+
+    answer = post(body, headers={"X-Twilio-Signature": sign_with(token, body)})
+    own = report("completed")
+
+    assert (answer.status_code, own.status_code) == (204, 204)
+
+
+def test_a_token_that_is_no_longer_listed_counts_no_more(log, settings):
+    settings.TWILIO_WEBHOOK_TOKENS = ["the next one"]
+    before = everything()
+    body = urlencode(fields_of("ringing"))
+
+    answer = post(body, headers={"X-Twilio-Signature": sign_with("the one before", body)})
+
+    assert_refused(answer, 403, "WEBHOOK_001", before)
+
+
+def test_without_a_token_of_our_own_a_listed_one_still_counts(log, settings):
+    settings.TWILIO_AUTH_TOKEN, settings.TWILIO_WEBHOOK_TOKENS = "", ["the next one"]
+    body = urlencode(fields_of("ringing"))
+
+    assert (
+        post(body, headers={"X-Twilio-Signature": sign_with("the next one", body)}).status_code
+        == 204
+    )
+
+
+def test_an_empty_token_never_counts(log, settings):
+    settings.TWILIO_WEBHOOK_TOKENS = [""]
+    before = everything()
+    body = urlencode(fields_of("ringing"))
+
+    answer = post(body, headers={"X-Twilio-Signature": sign_with("", body)})
+
+    assert_refused(answer, 403, "WEBHOOK_001", before)
+
+
+def recorded(status="completed", **more):
+    """A webhook as it went over the wire, to be sent again."""
+    body = urlencode(fields_of(status, SequenceNumber="3", **more))
+    return body, sign(body)
+
+
+def replay(recording, **changes):
+    body, signature = recording
+    return post(body, headers={"X-Twilio-Signature": signature}, **changes)
+
+
+@pytest.mark.parametrize("ago", [timedelta(minutes=5), timedelta(hours=23)], ids=str)
+def test_a_replay_of_today_changes_nothing_of_the_call(log, ago):
+    recording = recorded(CallDuration="60")
+    replay(recording)
+    before = [list(table.objects.values()) for table in (CallLog, CallSchedule)]
+
+    with time_machine.travel(NOW + ago, tick=False):
+        answer = replay(recording)
+
+    assert answer.status_code == 204
+    assert [list(table.objects.values()) for table in (CallLog, CallSchedule)] == before
+    assert WebhookEvent.objects.get().deliveries == 2
+
+
+def test_a_replay_after_a_day_is_refused(log):
+    recording = recorded()
+    replay(recording)
+    before = everything()
+
+    with time_machine.travel(NOW + timedelta(days=1, seconds=1), tick=False):
+        answer = replay(recording)
+
+    assert_refused(answer, 400, "WEBHOOK_003", before)
+
+
+def test_a_replay_makes_no_ghost_where_everything_of_the_call_was_forgotten(log):
+    recording = recorded()
+    replay(recording)
+    WebhookEvent.objects.all().delete()
+    log.delete()
+    before = everything()
+
+    with time_machine.travel(NOW + timedelta(days=30), tick=False):
+        answer = replay(recording)
+
+    assert_refused(answer, 400, "WEBHOOK_003", before)
+
+
+def test_a_replay_after_its_raw_event_was_pruned_moves_nothing(log):
+    recording = recorded("ringing")
+    replay(recording)
+    report("completed", CallDuration="60")
+    WebhookEvent.objects.all().delete()
+    before = [list(table.objects.values()) for table in (CallLog, CallSchedule)]
+
+    answer = replay(recording)
+
+    assert answer.status_code == 204
+    assert [list(table.objects.values()) for table in (CallLog, CallSchedule)] == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"CallStatus": ["completed", "completed"]}, "CallStatus"),
+        ({"SequenceNumber": ["3", "3"]}, "SequenceNumber"),
+        ({"SequenceNumber": [f"3Timestamp{STAMP}"], "Timestamp": []}, "SequenceNumber"),
+        (
+            {"SequenceNumber": [f"3Timestamp{STAMP}To+15005550006"], "Timestamp": [], "To": []},
+            "SequenceNumber",
+        ),
+    ],
+    ids=["a value twice", "a number twice", "the time within the number", "more within it"],
+)  # fmt: skip
+def test_a_replay_with_changes_that_no_signature_covers_is_refused(log, changes, field):
+    """A signature covers names and values as one run of text, and values that differ."""
+    raw, signature = recorded("completed")
+    fields = QueryDict(raw, mutable=True)
+    for name, values in changes.items():
+        fields.setlist(name, values)
+    changed = fields.urlencode()
+    assert sign(changed) == signature
+    before = everything()
+
+    answer = post(changed, headers={"X-Twilio-Signature": signature})
+
+    assert_refused(answer, 400, "WEBHOOK_002", before)
+    assert answer.json()["details"]["field"] == field
+
+
+def test_a_replay_under_other_headers_is_the_same_webhook(log):
+    recording = recorded("ringing")
+    replay(recording)
+
+    body, signature = recording
+    headers = {"X-Twilio-Signature": signature, "I-Twilio-Idempotency-Token": "another"}
+    answer = post(body, headers=headers, content_type=f"{FORM}; charset=UTF-8")
+
+    assert answer.status_code == 204
+    assert WebhookEvent.objects.get().deliveries == 2
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Twilio-Signature": "x" * 28}], ids=["none", "wrong"])
+def test_an_unsigned_flood_does_not_ask_the_database(log, headers, django_assert_num_queries):
+    body = urlencode(fields_of("completed"))
+
+    with django_assert_num_queries(0):
+        for _ in range(10):
+            assert post(body, headers=headers).status_code == 403
+
+
+def test_a_body_is_not_even_read_where_nothing_signs_it(log):
+    answer = post(b"&".join([b"a=1"] * 1500))
+
+    assert (answer.status_code, answer.json()["error_code"]) == (403, "WEBHOOK_001")

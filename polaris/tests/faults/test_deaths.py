@@ -173,20 +173,23 @@ def test_who_dies_while_looking_up_leaves_it_to_the_next(engine: Engine):
     (lost,) = deaths(engine, ["before a refusal is written"], "24").values()
     (placed,) = deaths(engine, ["after the answer"], "20").values()
     let_leases_run_out()
-    for step in (
-        "within a look-up",
-        "before what was found is bound",
-        "before the proof of absence is written",
-        "within the proof of absence",
-        "after the proof of absence",
-    ):
-        dying = engine.start_dying(step, **HOLDS_LONG)
+    gate.close("None of them dials again before it dies.", by="operator")
+    finding, not_finding = {"UNKNOWN_LOOKUP_SECONDS": "600"}, {"UNKNOWN_LOOKUP_SECONDS": "5"}
+    for step, patience in {
+        "within a look-up": finding,
+        "before what was found is bound": finding,
+        "before the proof of absence is written": not_finding,
+        "within the proof of absence": not_finding,
+        "after the proof of absence": not_finding,
+    }.items():
+        dying = engine.start_dying(step, **HOLDS_LONG, **patience)
         wait_until(
             lambda dying=dying: let_checks_come_due() or dying.poll() is not None,
             what=f"a runner dies {step}",
             patience=PATIENCE,
         )
         engine.wait_for_death(dying)
+    gate.reopen(by="operator")
     CallSchedule.objects.filter(pk=lost.pk).update(phone=number())  # a working one
     let_leases_run_out()
     let_checks_come_due()

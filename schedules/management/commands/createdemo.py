@@ -1,20 +1,20 @@
 """`manage.py createdemo`: a demo operator and, in an empty database, a handful of schedules."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from polaris.access import owner_id
+from polaris.database import atomic
+from polaris.demo import NAME, PASSWORD, refuse_demo_operator
 from schedules import services
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.planning import make_plan
-
-NAME = "demo"
-PASSWORD = "demo"  # noqa: S105 (printed at every start; docs say to remove the account)
 
 _TOLD = 10
 
@@ -31,11 +31,21 @@ class _Demo:
     days: int = 0
     timezone: str = "UTC"
     repeat_config: dict[str, Any] | None = None
+    policies: dict[str, Any] = field(default_factory=dict)
 
+
+_RETRIES = {"on": ["busy", "no_answer"], "attempts": 3, "delays": [15, 30]}
+_OFFICE_HOURS = {"days": ["mon", "tue", "wed", "thu", "fri"], "start": "08:00", "end": "18:00"}
 
 _DEMOS = [
     _Demo("Appointment reminder", "+14155550100", 10, "is answered"),
-    _Demo("Delivery window", "+14155550101", 20, "meets a busy line"),
+    _Demo(
+        "Delivery window",
+        "+14155550101",
+        20,
+        "meets a busy line, and is tried twice more",
+        policies={"retry_policy": _RETRIES},
+    ),
     _Demo("Table booking", "+14155550150", 25, "is answered"),
     _Demo("Prescription ready", "+14155550102", 30, "is not answered"),
     _Demo("Callback for Mr Osei", "+14155550151", 35, "is answered"),
@@ -53,7 +63,8 @@ _DEMOS = [
         "+14155550130",
         days=1,
         timezone="America/New_York",
-        repeat_config={"frequency": "weekly", "weekdays": ["monday", "wednesday", "friday"]},
+        repeat_config={"frequency": "daily", "skip_holidays": "US"},
+        policies={"calling_window": _OFFICE_HOURS},
     ),
     _Demo(
         "Rent is due",
@@ -85,16 +96,25 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Say who may sign in and what will happen next."""
+        refuse_demo_operator()
+        if settings.PUBLIC_HOSTS:
+            hosts = ", ".join(settings.PUBLIC_HOSTS)
+            self.stdout.write(f"This server is open to others ({hosts}), so there is no demo.")
+            self.stdout.write("manage.py createsuperuser makes an operator.")
+        else:
+            self._demonstrate(operator_only=options["operator_only"])
+        self._tell_what_is_due()
+
+    def _demonstrate(self, *, operator_only: bool) -> None:
         operator = _operator()
         if operator.check_password(PASSWORD):
             self.stdout.write(f"Sign in as {NAME} with the password {PASSWORD}.")
         else:
             self.stdout.write(f"Sign in as {NAME}, whose password has been changed, or yourself.")
-        if not options["operator_only"] and not CallSchedule.objects.exists():
+        if not operator_only and not CallSchedule.objects.exists():
             now = timezone.now().replace(microsecond=0)
             for demo in _DEMOS:
                 _create(demo, now, owner_id(operator))
-        self._tell_what_is_due()
 
     def _tell_what_is_due(self) -> None:
         self.stdout.write("What happens next:")
@@ -111,7 +131,8 @@ class Command(BaseCommand):
 def _operator() -> Any:
     users = get_user_model().objects
     known = users.filter(username=NAME).first()
-    return known or users.create_superuser(NAME, password=PASSWORD)
+    with atomic():  # with its entry in the audit
+        return known or users.create_superuser(NAME, password=PASSWORD)
 
 
 def _create(demo: _Demo, now: datetime, created_by: str) -> None:
@@ -122,6 +143,7 @@ def _create(demo: _Demo, now: datetime, created_by: str) -> None:
         timezone=demo.timezone,
         repeat_config=demo.repeat_config,
         now=now,
+        **demo.policies,
     )
     services.create_schedule(
         plan=plan,

@@ -11,7 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from django.utils.module_loading import import_string
 
+from polaris.audit.acting import this_process_is
 from polaris.database import in_one_line
+from polaris.demo import refuse_demo_operator
 from schedules import runner
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
+        refuse_demo_operator()
         import_string(settings.SCHEDULER_PREFLIGHT)()
         _keep_connections()
         _spare_what_is_loaded()
@@ -34,6 +37,7 @@ class Command(BaseCommand):
             reason = in_one_line(error)
             refusal = f"the database cannot be used: {reason} (manage.py migrate?)"
             raise CommandError(refusal) from error
+        this_process_is(me.pk)
         scheduler = runner.build_scheduler(me.pk)
         scheduler.start()
         logger.info("runner %s dials what is due", me.pk)

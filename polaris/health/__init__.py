@@ -1,0 +1,1 @@
+"""Whether this process answers, and whether it can do its work."""

@@ -1,0 +1,1 @@
+"""Figures for Prometheus, all of them read from the database: the same from every process."""

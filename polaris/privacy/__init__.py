@@ -1,0 +1,1 @@
+"""Numbers are kept sealed, looked up by a keyed hash, shown masked, and forgotten in time."""

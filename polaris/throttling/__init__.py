@@ -1,0 +1,1 @@
+"""How often: counts in the database that every process shares."""

@@ -1,0 +1,177 @@
+"""Somebody notices that nobody runs, tells of it once, and tells when somebody is back."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import OperationalError
+
+from polaris.events import on, unregister
+from schedules import runner, watch
+from schedules.models import Runner, RunnerWatch
+from schedules.tests.factories import ActiveScheduleFactory
+from schedules.watch import Watcher
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def clock(time_machine, settings):
+    settings.RUNNER_MISSING_SECONDS = 60
+    time_machine.move_to(NOW, tick=False)
+    return time_machine
+
+
+@pytest.fixture
+def told():
+    """The events of runners that were published."""
+    events = []
+    handler = on("runner.*", in_transaction=True)(events.append)
+    yield events
+    unregister(handler)
+
+
+@pytest.fixture
+def armed():
+    return ActiveScheduleFactory(schedule__scheduled_time=NOW + timedelta(hours=3))
+
+
+def seen(ago: float, **fields) -> Runner:
+    moment = NOW - timedelta(seconds=ago)
+    return Runner.objects.create(host="calls", process_id=1, last_seen_at=moment, **fields)
+
+
+def names(told):
+    return [event.name for event in told]
+
+
+def test_a_silent_runner_is_missed_once(told, armed):
+    seen(61)
+
+    first, second = watch.note_missing(), watch.note_missing()
+
+    assert (first, second, names(told)) == (True, False, ["runner.missing"])
+    assert told[0].data == {
+        "since": "2030-01-01T11:58:59Z",
+        "next_execution": "2030-01-01T15:00:00Z",
+        "waiting": 0,
+    }
+
+
+def test_what_is_due_and_not_dialled_is_counted(told):
+    ActiveScheduleFactory(schedule__scheduled_time=NOW - timedelta(seconds=5))
+
+    watch.note_missing()
+
+    assert told[0].data["waiting"] == 1
+    assert told[0].data["since"] == ""
+
+
+@pytest.mark.parametrize(
+    ("ago", "stopped"),
+    [(1, False), (59, False), (59, True)],
+    ids=["alive", "silent for a moment", "stopped a moment ago"],
+)
+def test_nobody_is_missed_who_was_heard_of_lately(told, armed, ago, stopped):
+    seen(ago, stopped_at=NOW if stopped else None)
+
+    assert not watch.note_missing()
+    assert told == []
+
+
+def test_nobody_is_missed_while_nothing_is_armed(told):
+    seen(3600)
+
+    assert not watch.note_missing()
+    assert told == []
+
+
+def test_a_runner_that_beats_again_is_back_once(told, armed):
+    one = seen(3600)
+    watch.note_missing()
+
+    runner.beat(one.pk)
+    runner.beat(one.pk)
+
+    assert names(told) == ["runner.missing", "runner.back"]
+    assert told[1].data == {"since": "2030-01-01T11:00:00Z"}
+    assert not watch.is_missing()
+
+
+def test_every_outage_is_told_of(told, armed, clock):
+    one = seen(3600)
+    watch.note_missing()
+    runner.beat(one.pk)
+    clock.move_to(NOW + timedelta(minutes=10), tick=False)
+
+    watch.note_missing()
+
+    assert names(told) == ["runner.missing", "runner.back", "runner.missing"]
+
+
+def test_a_beat_during_good_times_tells_nothing(told):
+    runner.beat(seen(1).pk)
+
+    assert told == []
+    assert not RunnerWatch.objects.exists()
+
+
+class TestWatcher:
+    """Judges by its own clock, so that nobody is missed who had no time to come."""
+
+    @pytest.fixture
+    def at(self, monkeypatch):
+        """Moves the watcher's clock, in seconds."""
+        return lambda second: monkeypatch.setattr(watch.time, "monotonic", lambda: float(second))
+
+    def watching(self, at, *seconds):
+        watcher = Watcher()
+        for second in seconds:
+            at(second)
+            watcher.look()
+        return watcher
+
+    def test_a_watcher_that_has_just_begun_misses_nobody(self, told, armed, at):
+        self.watching(at, *range(100, 160, 5))
+
+        assert told == []
+
+    def test_after_its_time_it_does(self, told, armed, at):
+        self.watching(at, *range(100, 165, 5))
+
+        assert names(told) == ["runner.missing"]
+
+    def test_a_machine_that_slept_gives_runners_their_time_again(self, told, armed, at):
+        self.watching(at, 100, 105, 3600, 3605)
+
+        assert told == []
+
+    def test_an_outage_of_the_database_gives_runners_their_time_again(
+        self, told, armed, at, monkeypatch
+    ):
+        watcher = self.watching(at, *range(100, 155, 5))
+        with monkeypatch.context() as away:
+
+            def fail(_):
+                raise OperationalError("gone")
+
+            away.setattr(Watcher, "_judge", lambda *_: fail(0))
+            at(155)
+            with pytest.raises(OperationalError):
+                watcher.look()
+
+        for second in range(160, 215, 5):
+            at(second)
+            watcher.look()
+
+        assert told == []
+
+    def test_a_living_runner_ends_the_alarm(self, told, armed, at):
+        watcher = self.watching(at, *range(100, 165, 5))
+        seen(1)
+        at(165)
+
+        watcher.look()
+
+        assert names(told) == ["runner.missing", "runner.back"]
