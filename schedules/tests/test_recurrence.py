@@ -538,7 +538,7 @@ class TestTheNextOccurrence:
         ],
     )
     def test_is_found_without_walking_from_an_anchor_of_twenty_years_ago(self, rule):
-        """A walk over hourly calls takes more than a million steps each time, a search a hundred."""
+        """A walk over hourly calls takes over a million steps each time, a search a hundred."""
         anchor = at("2006-01-31T09:00", NEW_YORK)
         after = at("2026-01-15T12:00", NEW_YORK)
 
