@@ -106,8 +106,17 @@ def give_back() -> None:
 
 
 def was_closed() -> bool:
-    """Whether this process found it closed when it claimed last: then its calls are trials."""
+    """Whether this process found it closed when it looked last: then its calls are trials.
+
+    A runner looks when it claims, a worker when it opens what it was handed (`look`)."""
     return _seen.is_closed
+
+
+def look() -> Gate:
+    """The gate as it is now, for a process that dials what others have claimed."""
+    gate = current()
+    _seen.is_closed = gate.closed_since is not None
+    return gate
 
 
 def current() -> Gate:

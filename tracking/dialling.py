@@ -1,4 +1,4 @@
-"""Dials a claimed occurrence: the job that APScheduler runs."""
+"""Dials a claimed occurrence: the job that APScheduler runs, or a worker to which it was handed."""
 
 import logging
 import time
@@ -10,15 +10,25 @@ from django.utils import timezone
 
 from polaris.masking import masked_number
 from polaris.privacy import lookup_state
-from schedules import arming, gate
+from schedules import arming, claims, gate
 from schedules.models import ActiveSchedule
 from tracking import ledger, refusals, writers
 from tracking.carriers import get_carrier
 from tracking.carriers.base import CallNotAccepted, CallReport, CallRequest, Trouble
-from tracking.decisions import Dial, FoundOpen, GiveUp, Impossible, Lost, Miss, Wait, is_too_late
+from tracking.decisions import (
+    Dial,
+    FoundOpen,
+    GiveUp,
+    HandBack,
+    Impossible,
+    Lost,
+    Miss,
+    Wait,
+    is_too_late,
+)
 from tracking.ledger import Accepted
 from tracking.models import CallLog
-from tracking.opening import Opening, Openings
+from tracking.opening import Handed, HandedOpenings, Opening, Openings
 from tracking.recording import Recorder, insist
 from tracking.writers import write
 
@@ -26,8 +36,12 @@ logger = logging.getLogger(__name__)
 
 # Between a call's slot and its create: more than threads and a ledger ever take.
 _HELD_UP_SECONDS = 1.0
+# The same for what was handed over: in a broker's queue many may be held up for as long as one,
+# and would go all at once.
+_HELD_UP_ON_ITS_WAY_SECONDS = 0.25
 
 _openings = Openings()
+_handed_openings = HandedOpenings()
 _recorder = Recorder()
 
 
@@ -46,25 +60,43 @@ def dial(armed_id: str, lease: str, begins_at: float = 0.0) -> None:
     opening = _openings.take(armed_id, lease)
     if opening is None:
         logger.info("%s is not dialled: its claim was lost", armed_id)
-    elif isinstance(opening.decision, Dial) and opening.log:
-        if _waits_its_turn(opening.armed, opening.log, begins_at):
+    else:
+        _deal_with(opening, begins_at, _HELD_UP_SECONDS)
+
+
+def dial_handed(armed_id: str, lease: str, begins_at: float, is_trial: bool) -> None:
+    """As `dial`, for a worker: all that it is told is a hint that this row is to be dialled.
+
+    `is_trial` says that it was claimed as the one call that a closed gate lets through."""
+    opening = _handed_openings.take(Handed(armed_id, lease, is_trial))
+    if opening is None:
+        logger.info("%s is not dialled: its claim was lost, or it is dialled already", armed_id)
+    else:
+        _deal_with(opening, begins_at, _HELD_UP_ON_ITS_WAY_SECONDS, is_trial=is_trial)
+
+
+def _deal_with(
+    opening: Opening, begins_at: float, held_up: float, *, is_trial: bool = True
+) -> None:
+    if isinstance(opening.decision, Dial) and opening.log:
+        if _waits_its_turn(opening.armed, opening.log, begins_at, held_up):
             _ask_carrier(opening.armed, opening.log)
         else:
             _write_refusal(opening.armed, opening.log, _stalled())
     else:
         write(partial(_carry_out, opening))
-        if _may_have_been_tried(opening):
+        if is_trial and _may_have_been_tried(opening):
             write(gate.give_back)
 
 
-def _waits_its_turn(armed: ActiveSchedule, log: CallLog, begins_at: float) -> bool:
+def _waits_its_turn(armed: ActiveSchedule, log: CallLog, begins_at: float, held_up: float) -> bool:
     """Until its slot has come; says whether it has one.
 
     What a database or a machine that hung has held up takes another one, so that it does not go
     all at once."""
     _wait_until(max(begins_at, armed.due_at.timestamp()))
     late = timezone.now().timestamp() - begins_at
-    if not (settings.CALLS_PER_SECOND and begins_at and late > _HELD_UP_SECONDS):
+    if not (settings.CALLS_PER_SECOND and begins_at and late > held_up):
         return True
     patience = timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
     slot = gate.take_late_slot(until=(armed.leased_until or timezone.now()) - patience)
@@ -93,6 +125,9 @@ def _carry_out(opening: Opening) -> None:
             case GiveUp(deferred, reason):
                 ledger.record_given_up(armed, deferred, reason)
                 logger.warning("%s is given up: %s", deferred.pk, reason)
+            case HandBack():
+                claims.give_back_these([(armed.pk, armed.lease)])
+                logger.info("%s is handed back: dialling was stopped", armed.pk)
             case Wait() as wait:
                 ledger.record_waiting(armed, wait)
             case Impossible(reason):
