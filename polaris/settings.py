@@ -420,6 +420,9 @@ LOGGING: dict[str, Any] = {
         # APScheduler names every job and every wake-up at INFO; the runner logs its own lines.
         "apscheduler": {"level": "WARNING"},
         "apscheduler.executors": {"level": "CRITICAL"},
+        # Celery tells of each message twice; the job logs its own line.
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
         # The SDK's INFO lines hold query strings, and those hold phone numbers.
         "twilio": {"level": "WARNING"},
         # A traceback for every request with a host that is not ours; "Bad Request" is logged too.
