@@ -74,6 +74,18 @@ class Polaris:
             runner.wait_for("dials what is due")
         return started
 
+    def start_workers(self, count: int) -> list[Child]:
+        """Celery's workers, ready for what runners hand over."""
+        options = ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+        command = ["-m", "celery", "-A", "polaris", "worker", *options]
+        started = [
+            self._processes.start("worker", command, **self._environment) for _ in range(count)
+        ]
+        self.children += started
+        for worker in started:
+            worker.wait_for(" ready.")
+        return started
+
     def start_web(self) -> Child:
         """One web process that answers, started as README says."""
         command = ["-m", "uvicorn", "polaris.asgi:application", "--host", "127.0.0.1"]

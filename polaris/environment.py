@@ -3,6 +3,7 @@
 import re
 import string
 from collections.abc import Callable, Collection
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
@@ -192,6 +193,13 @@ class Environment:
         except Exception as error:
             raise _wrong(name, _without_password(raw), "a sqlite:/// or postgres:// one") from error
 
+    def broker(self, name: str) -> str:
+        """The address of a Redis server; no message shows its password."""
+        raw = self.text(name)
+        if raw and not _is_url(raw, {"redis", "rediss"}):
+            raise _wrong(name, _without_password(raw), "a redis:// or rediss:// address")
+        return raw
+
     def email(self, name: str, default: str) -> dict[str, Any]:
         """Django's e-mail settings, from a URL such as smtp+tls://user:password@host:587."""
         raw = self.text(name, default)
@@ -227,6 +235,16 @@ def require(condition: object, message: str) -> None:
         raise ImproperlyConfigured(message)
 
 
+def require_celery(broker_url: str) -> None:
+    """Stop the start where SCHEDULER_EXECUTOR is celery, and Celery could not be used."""
+    require(broker_url, "SCHEDULER_EXECUTOR is celery, but CELERY_BROKER_URL is not set.")
+    require(
+        find_spec("celery") and find_spec("redis"),
+        "SCHEDULER_EXECUTOR is celery, but celery[redis] is not installed: "
+        "pip install -r requirements-optional.txt",
+    )
+
+
 def make_folder(name: str, file: Path) -> None:
     """The folder of an SQLite file. Stops the start where it cannot be made or is none."""
     try:
@@ -242,10 +260,14 @@ def _wrong(name: str, raw: str, expected: str) -> ImproperlyConfigured:
 
 
 def _is_http_url(raw: str) -> bool:
+    return _is_url(raw, {"http", "https"})
+
+
+def _is_url(raw: str, schemes: Collection[str]) -> bool:
     try:
         parts = urlsplit(raw)
         is_whole = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", raw)
-        return parts.scheme in {"http", "https"} and is_whole
+        return parts.scheme in schemes and is_whole
     except ValueError:
         return False
 

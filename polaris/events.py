@@ -34,7 +34,8 @@ CALL_EVENTS = frozenset(
 )
 DIALLING_EVENTS = frozenset({"dialling.paused", "dialling.resumed"})
 RUNNER_EVENTS = frozenset({"runner.missing", "runner.back"})
-EVENTS = SCHEDULE_EVENTS | CALL_EVENTS | DIALLING_EVENTS | RUNNER_EVENTS
+WORKER_EVENTS = frozenset({"worker.missing", "worker.back"})
+EVENTS = SCHEDULE_EVENTS | CALL_EVENTS | DIALLING_EVENTS | RUNNER_EVENTS | WORKER_EVENTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from polaris import VERSION, exposure, mongodb
 from polaris.accounts.key_derivation import key_of
-from polaris.environment import Environment, make_folder, require
+from polaris.environment import Environment, make_folder, require, require_celery
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 STATE_DIR = BASE_DIR / "var"
@@ -169,7 +169,17 @@ SCHEDULER_MISFIRE_GRACE_TIME = env.whole(
     "SCHEDULER_MISFIRE_GRACE_TIME", 300, at_least=1, at_most=7 * 24 * 3600
 )
 SCHEDULER_WORKERS = env.whole("SCHEDULER_WORKERS", 64, at_least=1, at_most=200)
+# Who asks the carrier: threads of the runner, or Celery's workers on any number of machines.
+SCHEDULER_EXECUTOR = env.choice("SCHEDULER_EXECUTOR", "threads", {"threads", "celery"})
+CELERY_BROKER_URL = env.broker("CELERY_BROKER_URL")
+if SCHEDULER_EXECUTOR == "celery":
+    require_celery(CELERY_BROKER_URL)
+SCHEDULER_EXECUTORS = {
+    "threads": "schedules.executor.CallExecutor",
+    "celery": "schedules.celery_executor.CeleryExecutor",
+}
 SCHEDULER_JOB = "tracking.dialling:dial"
+SCHEDULER_HANDED_JOB = "tracking.dialling.dial_handed"
 SCHEDULER_CALLS_AT_A_TIME = "tracking.concurrency.calls_in_hand"
 SCHEDULER_STOP_CALLS = "tracking.stopping.stop_calls"
 SCHEDULER_PREFLIGHT = "tracking.dialling.prepare"
@@ -265,7 +275,15 @@ ERASERS = [
 # -- notifications -------------------------------------------------------------------------------
 NOTIFY_EVENTS = env.words(
     "NOTIFY_EVENTS",
-    ["call.failed", "call.missed", "call.stuck", "schedule.failed", "dialling.*", "runner.*"],
+    [
+        "call.failed",
+        "call.missed",
+        "call.stuck",
+        "schedule.failed",
+        "dialling.*",
+        "runner.*",
+        "worker.*",
+    ],
 )
 NOTIFY_EMAIL_TO = env.addresses("NOTIFY_EMAIL_TO")
 NOTIFY_WEBHOOK_URL = env.url("NOTIFY_WEBHOOK_URL")
@@ -401,6 +419,9 @@ LOGGING: dict[str, Any] = {
         # APScheduler names every job and every wake-up at INFO; the runner logs its own lines.
         "apscheduler": {"level": "WARNING"},
         "apscheduler.executors": {"level": "CRITICAL"},
+        # Celery tells of each message twice; the job logs its own line.
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
         # The SDK's INFO lines hold query strings, and those hold phone numbers.
         "twilio": {"level": "WARNING"},
         # A traceback for every request with a host that is not ours; "Bad Request" is logged too.

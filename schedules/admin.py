@@ -407,18 +407,39 @@ class ActiveScheduleAdmin(SearchedByNumber, ReadOnlyAdmin):
 
 @admin.register(Runner)
 class RunnerAdmin(ReadOnlyAdmin):
-    """The processes that dial, as they tell of themselves."""
+    """The processes that dial, as they tell of themselves: runners, and workers of Celery."""
 
-    list_display = ["name", "alive", "version", "in_hand", "started", "last_seen", "stopped"]
-    fields = ["name", "id", "alive", "version", "in_hand", "started", "last_seen", "stopped"]
+    list_display = [
+        "name",
+        "role",
+        "alive",
+        "version",
+        "in_hand",
+        "started",
+        "last_seen",
+        "stopped",
+    ]
+    fields = [
+        "name",
+        "id",
+        "role",
+        "alive",
+        "version",
+        "in_hand",
+        "started",
+        "last_seen",
+        "stopped",
+    ]
     search_fields = ["id", "host"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Runner]:
         return super().get_queryset(request).with_calls_in_hand()
 
     @display(description="Calls in hand")
-    def in_hand(self, runner: Any) -> int:
-        return int(runner.calls_in_hand)
+    def in_hand(self, runner: Any) -> str:
+        """Claims are their runner's, whoever dials them."""
+        is_runner = runner.role == Runner.Role.RUNNER
+        return str(runner.calls_in_hand) if is_runner else NOTHING
 
     @display(description="Host and process", ordering="host")
     def name(self, runner: Runner) -> str:

@@ -4,6 +4,7 @@ A claim is a lease. It ends when its occurrence has been dealt with or given bac
 when the runner that holds it has died.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -67,7 +68,36 @@ def claim_due(*, runner_id: str, moment: datetime, limit: int, lease: timedelta)
 
 def give_back(*, runner_id: str) -> int:
     """Return what a stopping runner holds but has not begun to dial; says how many."""
-    held = ActiveSchedule.objects.filter(runner_id=runner_id, status=ArmedStatus.PENDING)
+    return _give_back(ActiveSchedule.objects.filter(runner_id=runner_id))
+
+
+def give_back_these(held: Collection[tuple[str, str]]) -> int:
+    """Return some of what was claimed, each with its lease, and not begun; says how many."""
+    return _give_back(_of(held))
+
+
+def renew(held: Collection[tuple[str, str]], lease: timedelta) -> int:
+    """Let the claims on what is not begun last for another `lease`; says how many still did."""
+    rows = _of(held).filter(status=ArmedStatus.PENDING)
+    return rows.update(leased_until=timezone.now() + lease)
+
+
+def still_held(held: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Those of them that their claims still hold, not run out, each with its status."""
+    rows = _of(held).claimed(timezone.now())  # type: ignore[attr-defined]
+    found = rows.values_list("pk", "lease", "status")
+    return {(armed_id, lease): status for armed_id, lease, status in found}
+
+
+def _of(held: Collection[tuple[str, str]]) -> QuerySet[ActiveSchedule]:
+    """A lease is one claim of one runner: a row found by another one's is of the same runner."""
+    return ActiveSchedule.objects.filter(
+        lease__in={lease for _, lease in held}, pk__in=[armed_id for armed_id, _ in held]
+    )
+
+
+def _give_back(held: QuerySet[ActiveSchedule]) -> int:
+    held = held.filter(status=ArmedStatus.PENDING)
     schedules = list(held.values_list("schedule_id", flat=True))
     returned = _release(held)
     move(

@@ -1,27 +1,28 @@
-"""Where calls are dialled: APScheduler's thread pool, which tells how many places are free."""
+"""Where calls are dialled: APScheduler's executors, which tell how many places are free."""
 
-from typing import Any
+from typing import Any, ClassVar
 
+from apscheduler.executors.base import BaseExecutor
 from apscheduler.executors.pool import ThreadPoolExecutor
 
 
-class CallExecutor(ThreadPoolExecutor):
-    """A thread pool that wakes the scheduler when places are free that it has waited for.
+class Places(BaseExecutor):
+    """An executor that wakes the scheduler when places are free that it has waited for.
 
     Not for each single one: calls that are claimed together are written down together."""
 
-    ALIAS = "calls"
+    ALIAS: ClassVar[str] = "calls"
 
-    def __init__(self, places: int) -> None:
-        super().__init__(places)
-        self._places = places
-        self._worth_a_look = max(1, places // 2)
-        self.is_waited_for = False
+    is_waited_for = False
+
+    def places(self) -> int:
+        """How many jobs there can be in hand at the same time."""
+        raise NotImplementedError
 
     def free_places(self) -> int:
         """How many jobs can begin at once."""
         with self._lock:
-            return self._places - sum(self._instances.values())
+            return self.places() - sum(self._instances.values())
 
     def _run_job_success(self, job_id: str, events: list[Any]) -> None:
         super()._run_job_success(job_id, events)
@@ -32,6 +33,18 @@ class CallExecutor(ThreadPoolExecutor):
         self._wake()
 
     def _wake(self) -> None:
-        if self.is_waited_for and self.free_places() >= self._worth_a_look:
+        if self.is_waited_for and self.free_places() >= max(1, self.places() // 2):
             self.is_waited_for = False
             self._scheduler.wakeup()
+
+
+class CallExecutor(Places, ThreadPoolExecutor):
+    """A thread pool in the runner itself."""
+
+    def __init__(self, places: int) -> None:
+        super().__init__(places)
+        self._places = places
+
+    def places(self) -> int:
+        """As many as it has threads."""
+        return self._places

@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 
 from polaris.database import renew_connection
 from schedules.claims import LEAD, claim_due, give_back
-from schedules.executor import CallExecutor
+from schedules.executor import Places
 from schedules.models import ActiveSchedule
 from schedules.scheduler import OccurrenceTrigger
 
@@ -27,7 +27,7 @@ POLL = timedelta(milliseconds=250)
 class ArmedJobStore(BaseJobStore):
     """Jobs are armed occurrences; handing out due ones claims them for this runner."""
 
-    def __init__(self, *, runner_id: str, executor: CallExecutor) -> None:
+    def __init__(self, *, runner_id: str, executor: Places) -> None:
         super().__init__()
         self._runner_id = runner_id
         self._executor = executor
@@ -110,7 +110,7 @@ class ArmedJobStore(BaseJobStore):
             "name": f"call of {armed.schedule_id}",
             "func": settings.SCHEDULER_JOB,
             "trigger": OccurrenceTrigger(armed.occurrence, settings.SCHEDULER_LEASE),
-            "executor": CallExecutor.ALIAS,
+            "executor": Places.ALIAS,
             "args": (armed.pk, armed.lease, _seconds(armed.begins_at)),
             "kwargs": {},
             # Lateness is judged where it can be written down: by the job itself.

@@ -29,5 +29,7 @@ def metrics(counters: dict[str, int]) -> Iterable[Metric]:
     yield gauge("polaris_gate_closed", "1 while nothing is dialled.", int(bool(closed_since)))
     for_long = (moment - closed_since).total_seconds() if closed_since else 0.0
     yield gauge("polaris_gate_closed_seconds", "For how long it has been closed.", for_long)
-    alive = Runner.objects.alive(moment).count()
-    yield gauge("polaris_runners", "Runners that have been heard of lately.", alive)
+    alive = Runner.objects.alive(moment)
+    runners, workers = alive.claiming().count(), alive.workers().count()
+    yield gauge("polaris_runners", "Runners that have been heard of lately.", runners)
+    yield gauge("polaris_workers", "Celery workers that have been heard of lately.", workers)

@@ -355,6 +355,12 @@ class Gate(models.Model):
     def __str__(self) -> str:
         return f"closed: {self.reason}" if self.closed_since else "open"
 
+    def bars(self, *, trial: bool) -> bool:
+        """Whether a call that was claimed before may not begin now.
+
+        A `trial` begins though the carrier has stopped all dialling, not though an operator has."""
+        return self.closed_since is not None and not (trial and not self.closed_by)
+
 
 class Turn(models.Model):
     """Whose turn it is to do a housekeeping job: a lease, so that two never do it at once."""
@@ -373,8 +379,16 @@ class Turn(models.Model):
 class RunnerQuerySet(models.QuerySet["Runner"]):
     """Reads of runners."""
 
+    def claiming(self) -> Self:
+        """Those that claim what is due, and dial it or hand it over."""
+        return self.filter(role=Runner.Role.RUNNER)
+
+    def workers(self) -> Self:
+        """Those that dial what runners hand over."""
+        return self.filter(role=Runner.Role.WORKER)
+
     def alive(self, moment: datetime | None = None) -> Self:
-        """Runners that have been heard of lately and have not said good-bye."""
+        """Those that have been heard of lately and have not said good-bye."""
         since = (moment or now()) - Runner.SILENCE
         return self.filter(stopped_at=None, last_seen_at__gte=since)
 
@@ -386,7 +400,13 @@ class RunnerQuerySet(models.QuerySet["Runner"]):
 
 
 class Runner(models.Model):
-    """A `runapscheduler` process, as it tells of itself."""
+    """A `runapscheduler` process or a Celery worker, as it tells of itself."""
+
+    class Role(models.TextChoices):
+        """What it does."""
+
+        RUNNER = "runner", "runner"  # claims what is due
+        WORKER = "worker", "worker"  # dials what runners hand over
 
     HEARTBEAT = timedelta(seconds=5)
     SILENCE = timedelta(seconds=20)
@@ -397,6 +417,7 @@ class Runner(models.Model):
         default=partial(new_id, "runner"),
         editable=False,
     )
+    role = models.CharField(max_length=16, choices=Role, default=Role.RUNNER, editable=False)
     host = models.CharField(max_length=255)
     process_id = models.PositiveIntegerField()
     version = models.CharField(max_length=32, blank=True, default="")
@@ -420,9 +441,11 @@ class Runner(models.Model):
 
 
 class RunnerWatch(models.Model):
-    """Whether it has been told that nobody runs: one row, moved by compare-and-set."""
+    """Whether it has been told that no runner, or no worker, is there: a row for each, moved by
+    compare-and-set."""
 
     RUNNERS = "runners"
+    WORKERS = "workers"
 
     id = models.CharField(primary_key=True, max_length=16, default=RUNNERS, editable=False)
     missing_since = models.DateTimeField(null=True, help_text="When a runner was last heard of")
@@ -432,4 +455,5 @@ class RunnerWatch(models.Model):
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"missing since {self.missing_since}" if self.missing_since else "somebody runs"
+        missing = f"missing since {self.missing_since}"
+        return f"{self.pk}: {missing if self.missing_since else 'there'}"

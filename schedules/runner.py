@@ -1,5 +1,6 @@
 """A runner: the APScheduler process that dials what is due."""
 
+import gc
 import logging
 import os
 import socket
@@ -14,8 +15,9 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.triggers.interval import IntervalTrigger
 from apscheduler.util import ref_to_obj
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django_apscheduler.models import DjangoJob
 
 import polaris
@@ -23,7 +25,7 @@ from polaris.audit.acting import acting
 from polaris.audit.recording import Act, record
 from polaris.database import atomic, in_one_line, renew_connection
 from schedules import watch
-from schedules.executor import CallExecutor
+from schedules.executor import Places
 from schedules.housekeeping_store import HousekeepingStore
 from schedules.jobstore import ArmedJobStore
 from schedules.models import Runner
@@ -37,17 +39,18 @@ _COMPANION_SECONDS = 1
 
 def build_scheduler(runner_id: str) -> CallScheduler:
     """The scheduler of a runner: calls from our rows, housekeeping from django-apscheduler's."""
-    executor = CallExecutor(settings.SCHEDULER_WORKERS)
+    executor_of = import_string(settings.SCHEDULER_EXECUTORS[settings.SCHEDULER_EXECUTOR])
+    executor = executor_of(settings.SCHEDULER_WORKERS)
     calls = ArmedJobStore(runner_id=runner_id, executor=executor)
     scheduler = CallScheduler(
         timezone=settings.SCHEDULER_TIMEZONE,
         jobstores={
-            CallExecutor.ALIAS: calls,
+            Places.ALIAS: calls,
             HousekeepingStore.ALIAS: HousekeepingStore(),
             _COMPANIONS: MemoryJobStore(),
         },
         executors={
-            CallExecutor.ALIAS: executor,
+            Places.ALIAS: executor,
             HousekeepingStore.ALIAS: ThreadPoolExecutor(2),
             _COMPANIONS: ThreadPoolExecutor(2),
         },
@@ -64,13 +67,14 @@ def build_scheduler(runner_id: str) -> CallScheduler:
     return scheduler
 
 
-def register() -> Runner:
+def register(role: Runner.Role = Runner.Role.RUNNER) -> Runner:
     """Write down that this process runs."""
     host = socket.gethostname()[:255]
-    runner = Runner(host=host, process_id=os.getpid(), version=polaris.VERSION)
+    runner = Runner(role=role, host=host, process_id=os.getpid(), version=polaris.VERSION)
+    name = str(runner) if role == Runner.Role.RUNNER else f"{role} {runner}"
     with acting(runner.pk), atomic():
         runner.save(force_insert=True)
-        record(Act("runner.start", "runner", runner.pk, reason=str(runner)))
+        record(Act("runner.start", "runner", runner.pk, reason=name))
     return runner
 
 
@@ -83,16 +87,41 @@ def sign_off(runner_id: str) -> None:
 
 
 def living_runners() -> list[str]:
-    """The ids of the runners that may be dialling."""
+    """The ids of the runners and workers that may be dialling."""
     return list(Runner.objects.alive().values_list("pk", flat=True))
 
 
 def beat(runner_id: str) -> None:
-    """Write down that this process still runs."""
+    """Write down that this runner still runs."""
     renew_connection()
     Runner.objects.filter(pk=runner_id).update(last_seen_at=timezone.now())
     watch.note_back()
+    watch.look_for_workers()
     renew_connection()
+
+
+def beat_of_worker(worker_id: str) -> None:
+    """Write down that this worker still runs."""
+    renew_connection()
+    Runner.objects.filter(pk=worker_id).update(last_seen_at=timezone.now())
+    watch.note_back(watch.WORKERS)
+    renew_connection()
+
+
+def keep_connections() -> None:
+    """A runner's threads live long: each keeps its database connection between jobs.
+
+    It is not tried before each of them: one that has broken is renewed where it fails."""
+    for alias in connections:
+        connections.settings[alias]["CONN_MAX_AGE"] = 300
+        connections.settings[alias]["CONN_HEALTH_CHECKS"] = False
+
+
+def spare_what_is_loaded() -> None:
+    """What was loaded at start stays: the garbage collector need not look through it every time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _add_housekeeping(scheduler: CallScheduler) -> None:

@@ -1,8 +1,8 @@
 """Notices that nobody runs though calls are armed, tells so once, and tells when somebody is back.
 
 Web processes look, for they are alive when no runner is, and so do the runners themselves, with
-each heartbeat. Whoever sees a change first moves the watch's row by compare-and-set and alone
-tells of it.
+each heartbeat; they also look for the workers, where there are to be any. Whoever sees a change
+first moves the watch's row by compare-and-set and alone tells of it.
 """
 
 import logging
@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 from polaris.database import atomic
 from polaris.events import publish
 from polaris.moments import show_utc
-from schedules.models import ActiveSchedule, Runner, RunnerWatch
+from schedules.models import ActiveSchedule, Runner, RunnerQuerySet, RunnerWatch
 from schedules.waiting import what_waits
 
 logger = logging.getLogger(__name__)
@@ -27,11 +27,28 @@ logger = logging.getLogger(__name__)
 _LONGEST_GAP = 20.0
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Those of whom one must be there: the watch's row, and their name in events."""
+
+    key: str
+    role: Runner.Role
+
+    def all(self) -> RunnerQuerySet:
+        """Living and dead."""
+        return Runner.objects.filter(role=self.role)
+
+
+RUNNERS = Watched(RunnerWatch.RUNNERS, Runner.Role.RUNNER)
+WORKERS = Watched(RunnerWatch.WORKERS, Runner.Role.WORKER)
+
+
 @dataclass(slots=True)
 class Watcher:
     """One process's watch. It judges only after it has watched, without a gap, for as long as a
     runner may be silent: after a reboot or an outage of the database everybody gets that time."""
 
+    whom: Watched = RUNNERS
     since: float | None = None
     looked: float = 0.0
 
@@ -48,13 +65,14 @@ class Watcher:
             raise
 
     def _judge(self, watched: float) -> None:
-        if Runner.objects.alive().exists():
-            note_back()
+        if self.whom.all().alive().exists():
+            note_back(self.whom)
         elif watched >= settings.RUNNER_MISSING_SECONDS:
-            note_missing()
+            note_missing(self.whom)
 
 
 _watcher = Watcher()
+_watcher_of_workers = Watcher(WORKERS)
 
 
 def look() -> None:
@@ -64,53 +82,59 @@ def look() -> None:
         import_string(settings.COMPANION_JOBS["deliver notifications"].replace(":", "."))()
 
 
-def is_missing() -> bool:
+def look_for_workers() -> None:
+    """A runner's watch, where it hands over what it claims: without workers nothing is dialled."""
+    if settings.SCHEDULER_EXECUTOR == "celery":
+        _watcher_of_workers.look()
+
+
+def is_missing(whom: Watched = RUNNERS) -> bool:
     """Whether nobody is known to run."""
-    return RunnerWatch.objects.exclude(missing_since=None).exists()
+    return RunnerWatch.objects.filter(pk=whom.key).exclude(missing_since=None).exists()
 
 
-def missing_since() -> datetime | None:
+def missing_since(whom: Watched = RUNNERS) -> datetime | None:
     """Since when nobody is known to run; None while somebody does."""
-    watch = RunnerWatch.objects.filter(pk=RunnerWatch.RUNNERS).first()
+    watch = RunnerWatch.objects.filter(pk=whom.key).first()
     return watch.missing_since if watch else None
 
 
-def note_missing() -> bool:
+def note_missing(whom: Watched = RUNNERS) -> bool:
     """Nobody runs: tell so, unless nothing is armed or it was told; says whether it was."""
     moment = timezone.now()
     silent_since = moment - timedelta(seconds=settings.RUNNER_MISSING_SECONDS)
     # One that was stopped lately may be on its way back: a restart is no alarm.
-    if Runner.objects.filter(last_seen_at__gte=silent_since).exists():
+    if whom.all().filter(last_seen_at__gte=silent_since).exists():
         return False
     first = ActiveSchedule.objects.earliest_execution()
     if first is None:
         return False
-    RunnerWatch.objects.get_or_create(pk=RunnerWatch.RUNNERS)
-    watch = RunnerWatch.objects.filter(pk=RunnerWatch.RUNNERS, missing_since=None)
-    last = Runner.objects.order_by("-last_seen_at").values_list("last_seen_at", flat=True).first()
+    RunnerWatch.objects.get_or_create(pk=whom.key)
+    watch = RunnerWatch.objects.filter(pk=whom.key, missing_since=None)
+    last = whom.all().order_by("-last_seen_at").values_list("last_seen_at", flat=True).first()
     waiting = what_waits(moment)
     with atomic():
         if not watch.update(missing_since=last or moment):
             return False
         publish(
-            "runner.missing",
+            f"{whom.role}.missing",
             since=show_utc(last) if last else "",
             next_execution=show_utc(first),
             waiting=waiting.count,
         )
-    logger.error("no runner runs, and calls are armed: nothing is dialled")
+    logger.error("no %s runs, and calls are armed: nothing is dialled", whom.role)
     return True
 
 
-def note_back() -> bool:
+def note_back(whom: Watched = RUNNERS) -> bool:
     """Somebody runs: tell so, if it was told that nobody did; says whether it was."""
-    watch = RunnerWatch.objects.filter(pk=RunnerWatch.RUNNERS).exclude(missing_since=None).first()
+    watch = RunnerWatch.objects.filter(pk=whom.key).exclude(missing_since=None).first()
     if watch is None:
         return False
     with atomic():
         missing = RunnerWatch.objects.filter(pk=watch.pk, missing_since=watch.missing_since)
         if not missing.update(missing_since=None):
             return False
-        publish("runner.back", since=show_utc(watch.missing_since))
-    logger.warning("a runner runs again")
+        publish(f"{whom.role}.back", since=show_utc(watch.missing_since))
+    logger.warning("a %s runs again", whom.role)
     return True

@@ -137,10 +137,11 @@ def _attention() -> dict[str, Any]:
 
 
 def _runners(now: datetime) -> dict[str, Any]:
-    newest = Runner.objects.order_by("-last_seen_at")
+    newest = Runner.objects.claiming().order_by("-last_seen_at")
     runners: list[Any] = list(newest.with_calls_in_hand()[:SHOWN_RUNNERS])
     alive = [runner for runner in runners if runner.is_alive]
     return {
+        "workers": _workers(now) if settings.SCHEDULER_EXECUTOR == "celery" else None,
         "alive": [
             {
                 "name": str(runner),
@@ -158,6 +159,23 @@ def _runners(now: datetime) -> dict[str, Any]:
             "last_seen": distance_in_words(runners[0].last_seen_at, now),
             "stopped": runners[0].stopped_at is not None,
         },
+    }
+
+
+def _workers(now: datetime) -> dict[str, Any]:
+    """Those to whom runners hand over: without them nothing is dialled either."""
+    newest = list(Runner.objects.workers().order_by("-last_seen_at")[:SHOWN_RUNNERS])
+    alive = [worker for worker in newest if worker.is_alive]
+    return {
+        "alive": [
+            {
+                "name": str(worker),
+                "since": moment_in_words(worker.started_at, scheduler_zone()),
+                "last_seen": distance_in_words(worker.last_seen_at, now),
+            }
+            for worker in alive
+        ],
+        "last": distance_in_words(newest[0].last_seen_at, now) if newest else "",
     }
 
 

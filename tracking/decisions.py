@@ -73,7 +73,12 @@ class Lost:
     """The claim was taken from us: its schedule was paused, cancelled, changed or deleted."""
 
 
-Decision = Dial | Miss | GiveUp | Wait | Impossible | FoundOpen | Lost
+@dataclass(frozen=True, slots=True)
+class HandBack:
+    """Dialling was stopped after it was claimed: it waits with the others."""
+
+
+Decision = HandBack | Dial | Miss | GiveUp | Wait | Impossible | FoundOpen | Lost
 
 
 def decide(

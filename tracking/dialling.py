@@ -1,8 +1,8 @@
-"""Dials a claimed occurrence: the job that APScheduler runs."""
+"""Dials a claimed occurrence: the job that APScheduler runs, or a worker to which it was handed."""
 
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -10,15 +10,25 @@ from django.utils import timezone
 
 from polaris.masking import masked_number
 from polaris.privacy import lookup_state
-from schedules import arming, gate
+from schedules import arming, claims, gate
 from schedules.models import ActiveSchedule
 from tracking import ledger, refusals, writers
 from tracking.carriers import get_carrier
 from tracking.carriers.base import CallNotAccepted, CallReport, CallRequest, Trouble
-from tracking.decisions import Dial, FoundOpen, GiveUp, Impossible, Lost, Miss, Wait, is_too_late
+from tracking.decisions import (
+    Dial,
+    FoundOpen,
+    GiveUp,
+    HandBack,
+    Impossible,
+    Lost,
+    Miss,
+    Wait,
+    is_too_late,
+)
 from tracking.ledger import Accepted
 from tracking.models import CallLog
-from tracking.opening import Opening, Openings
+from tracking.opening import Handed, HandedOpenings, Opening, Openings
 from tracking.recording import Recorder, insist
 from tracking.writers import write
 
@@ -28,6 +38,7 @@ logger = logging.getLogger(__name__)
 _HELD_UP_SECONDS = 1.0
 
 _openings = Openings()
+_handed_openings = HandedOpenings()
 _recorder = Recorder()
 
 
@@ -46,33 +57,58 @@ def dial(armed_id: str, lease: str, begins_at: float = 0.0) -> None:
     opening = _openings.take(armed_id, lease)
     if opening is None:
         logger.info("%s is not dialled: its claim was lost", armed_id)
-    elif isinstance(opening.decision, Dial) and opening.log:
-        if _waits_its_turn(opening.armed, opening.log, begins_at):
+    else:
+        _deal_with(opening, begins_at)
+
+
+def dial_handed(armed_id: str, lease: str, begins_at: float, is_trial: bool) -> None:
+    """As `dial`, for a worker: all that it is told is a hint that this row is to be dialled.
+
+    `is_trial` says that it was claimed as the one call that a closed gate lets through."""
+    handed = Handed(armed_id, lease, begins_at, is_trial)
+    opening = _handed_openings.take(handed)
+    if opening is None:
+        logger.info("%s is not dialled: its claim was lost, or it is dialled already", armed_id)
+    else:
+        if opening.log:  # it may have been given another slot than that of its claim
+            _wait_until(handed.begins_at, at_most=settings.SCHEDULER_LEASE_SECONDS)
+        _deal_with(opening, handed.begins_at, is_trial=is_trial)
+
+
+def _deal_with(opening: Opening, begins_at: float, *, is_trial: bool = True) -> None:
+    if isinstance(opening.decision, Dial) and opening.log:
+        _wait_until(max(begins_at, opening.armed.due_at.timestamp()))
+        if _is_in_time(opening.armed, opening.log, begins_at):
             _ask_carrier(opening.armed, opening.log)
         else:
             _write_refusal(opening.armed, opening.log, _stalled())
     else:
         write(partial(_carry_out, opening))
-        if _may_have_been_tried(opening):
+        if is_trial and _may_have_been_tried(opening):
             write(gate.give_back)
 
 
-def _waits_its_turn(armed: ActiveSchedule, log: CallLog, begins_at: float) -> bool:
-    """Until its slot has come; says whether it has one.
+def _is_in_time(armed: ActiveSchedule, log: CallLog, begins_at: float) -> bool:
+    """Whether it has a slot.
 
     What a database or a machine that hung has held up takes another one, so that it does not go
     all at once."""
-    _wait_until(max(begins_at, armed.due_at.timestamp()))
     late = timezone.now().timestamp() - begins_at
     if not (settings.CALLS_PER_SECOND and begins_at and late > _HELD_UP_SECONDS):
         return True
-    patience = timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
-    slot = gate.take_late_slot(until=(armed.leased_until or timezone.now()) - patience)
+    slot = write(partial(_take_late_slot, armed, log))
     if slot is None:
         return False
-    CallLog.objects.filter(pk=log.pk).update(timestamp=slot)  # a look-up goes by it
     _wait_until(slot.timestamp(), at_most=settings.SCHEDULER_LEASE_SECONDS)
     return True
+
+
+def _take_late_slot(armed: ActiveSchedule, log: CallLog) -> datetime | None:
+    patience = timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
+    slot = gate.take_late_slot(until=(armed.leased_until or timezone.now()) - patience)
+    if slot:
+        CallLog.objects.filter(pk=log.pk).update(timestamp=slot)  # a look-up goes by it
+    return slot
 
 
 def _may_have_been_tried(opening: Opening) -> bool:
@@ -93,6 +129,9 @@ def _carry_out(opening: Opening) -> None:
             case GiveUp(deferred, reason):
                 ledger.record_given_up(armed, deferred, reason)
                 logger.warning("%s is given up: %s", deferred.pk, reason)
+            case HandBack():
+                claims.give_back_these([(armed.pk, armed.lease)])
+                logger.info("%s is handed back: dialling was stopped", armed.pk)
             case Wait() as wait:
                 ledger.record_waiting(armed, wait)
             case Impossible(reason):

@@ -1,16 +1,19 @@
 """Opens the ledger for the occurrences of a claim: in one transaction, before the carrier is asked.
 
-A claim is handed out as one job a call, and the jobs run in threads: the first that comes opens
-the ledger for all of them, the others find their row.
+A claim is handed out as one job a call. Where the jobs run in threads of the runner, the first that
+comes opens the ledger for all of them, and the others find their row. Where they were handed to
+workers, each opens what it has got, and what it has got at the same time together.
 """
 
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from django.conf import settings
 from django.db import IntegrityError, OperationalError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -25,10 +28,14 @@ from schedules import gate
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import DIALLABLE, ArmedStatus, ScheduleStatus
 from tracking import ledger
-from tracking.decisions import Decision, Dial, Lost, decide, is_too_late
+from tracking.batches import Batches, Entry
+from tracking.decisions import Decision, Dial, HandBack, Lost, decide, is_too_late
 from tracking.models import CallLog
 from tracking.states import CallStatus
 from tracking.writers import write
+
+# A broker's queue may hold up many for as long as one. Who comes later takes another slot.
+_HELD_UP_SECONDS = 0.25
 
 
 @dataclass(slots=True)
@@ -38,6 +45,23 @@ class Opening:
     armed: ActiveSchedule
     decision: Decision
     log: CallLog | None = None
+
+
+@dataclass(slots=True)
+class Handed:
+    """What a worker was told: an armed row, the claim that should hold it, when it may begin (in
+    seconds since 1970), and whether it is the one call that a closed gate lets through."""
+
+    armed_id: str
+    lease: str
+    begins_at: float = 0.0
+    is_trial: bool = False
+    has_no_slot: bool = False
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether it has missed its slot on its way."""
+        return bool(self.begins_at) and time.time() - self.begins_at > _HELD_UP_SECONDS
 
 
 class Openings:
@@ -71,18 +95,55 @@ class _Shared:
     def take(self, armed_id: str, lease: str) -> Opening | None:
         with self._lock:
             if self._openings is None or armed_id not in self._openings:
-                found = write(partial(_open_claim_though_broken, lease))
+                found = write(partial(_though_broken, partial(open_claim, lease)))
                 self._openings = {**(self._openings or {}), **found}
             return self._openings.pop(armed_id, None)
 
 
-def _open_claim_though_broken(lease: str) -> dict[str, Opening]:
+class HandedOpenings(Batches[Handed, Opening]):
+    """What a worker has been handed and opens, in one transaction what came at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(_open_batch)
+
+    def take(self, handed: Handed) -> Opening | None:
+        """The opening of that occurrence; None where its claim does not hold it any more, or it
+        has been opened already."""
+        return self.do(handed)
+
+
+def _open_batch(batch: list[Entry[Handed, Opening]]) -> None:
+    handed = [entry.item for entry in batch]
+    write(partial(_take_other_slots, handed))
+    opened = write(partial(_though_broken, partial(open_handed, handed)))
+    for entry in batch:
+        opening = opened.get(entry.item.armed_id)
+        if opening and opening.armed.lease == entry.item.lease:
+            # Of a message that was delivered twice the first finds it.
+            entry.result = opened.pop(entry.item.armed_id)
+
+
+def _take_other_slots(handed: Sequence[Handed]) -> None:
+    """For those that were held up: they would all begin at once."""
+    late = [each for each in handed if each.is_held_up] if settings.CALLS_PER_SECOND else []
+    if not late:
+        return
+    patience = timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
+    until = timezone.now() + settings.SCHEDULER_LEASE - patience
+    slots = gate.take_late_slots(len(late), until=until)
+    for each, slot in zip(late, slots, strict=False):
+        each.begins_at = slot.timestamp()
+    for each in late[len(slots) :]:
+        each.has_no_slot = True
+
+
+def _though_broken(opens: Callable[[], dict[str, Opening]]) -> dict[str, Opening]:
     """The connection may have been lost since it was last used: then on a new one."""
     try:
-        return open_claim(lease)
+        return opens()
     except OperationalError:
         renew_connection()
-        return open_claim(lease)
+        return opens()
 
 
 def open_claim(lease: str) -> dict[str, Opening]:
@@ -90,40 +151,58 @@ def open_claim(lease: str) -> dict[str, Opening]:
 
     By the armed row's id. Where two of them want the same number at once, one at a time is
     opened: who comes second finds the line taken."""
+    return _open_together(ActiveSchedule.objects.filter(lease=lease))
+
+
+def open_handed(handed: Sequence[Handed]) -> dict[str, Opening]:
+    """As `open_claim`, for what a worker was handed, whosever claim it is.
+
+    Whatever is not held by the claim that its message names, or is begun already, is not opened:
+    a message may come late, or twice. What may not be dialled any more since it was claimed,
+    because dialling has been stopped or no slot is left, is handed back."""
+    messages = {(each.armed_id, each.lease): each for each in handed}
+    rows = ActiveSchedule.objects.filter(pk__in=[each.armed_id for each in handed])
+    return _open_together(rows, messages)
+
+
+Messages = Mapping[tuple[str, str], Handed]
+
+
+def _open_together(
+    rows: QuerySet[ActiveSchedule], messages: Messages | None = None
+) -> dict[str, Opening]:
+    held = rows.filter(status=ArmedStatus.PENDING).order_by("pk")
     try:
         with atomic():
-            return _open(_held(lease))
+            return _open(held, messages)
     except IntegrityError:
-        held = list(_held(lease).values_list("pk", flat=True))
         opened: dict[str, Opening] = {}
-        for armed_id in held:
-            opened |= _open_alone(lease, armed_id)
+        for armed_id in list(held.values_list("pk", flat=True)):
+            opened |= _open_alone(held.filter(pk=armed_id), messages)
         return opened
 
 
-def _open_alone(lease: str, armed_id: str) -> dict[str, Opening]:
+def _open_alone(held: QuerySet[ActiveSchedule], messages: Messages | None) -> dict[str, Opening]:
     try:
         with atomic():
-            return _open(_held(lease).filter(pk=armed_id))
+            return _open(held, messages)
     except IntegrityError:
         with atomic():  # the line that was free a moment ago is now seen to be taken
-            return _open(_held(lease).filter(pk=armed_id))
+            return _open(held, messages)
 
 
-def _held(lease: str) -> QuerySet[ActiveSchedule]:
-    rows = ActiveSchedule.objects.filter(lease=lease, status=ArmedStatus.PENDING)
-    return rows.order_by("pk")
-
-
-def _open(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
+def _open(rows: QuerySet[ActiveSchedule], messages: Messages | None = None) -> dict[str, Opening]:
     """Locks armed rows, logs and schedules in this order, as everybody does."""
     now = timezone.now()
     require_current()
     held = list(rows.select_for_update())
+    if messages is not None:
+        held = [armed for armed in held if (armed.pk, armed.lease) in messages]
     existing = _logs_of(held)
     schedules = _lock_schedules(held)
     live = _live_calls(schedules.values())
     halt = gate.current().reason if any(is_too_late(armed, now) for armed in held) else ""
+    passing = gate.look() if messages is not None else None
     openings = {}
     for armed in held:
         if armed.schedule_id not in schedules:
@@ -132,9 +211,17 @@ def _open(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
         armed.schedule = schedules[armed.schedule_id]
         key = (armed.schedule_id, armed.occurrence, armed.attempt)
         decision = decide(armed, existing=existing.get(key), live=live, now=now, halt=halt)
+        if messages and passing and isinstance(decision, Dial):
+            # It has passed the gate when it was claimed, a while ago.
+            message = messages[armed.pk, armed.lease]
+            if message.has_no_slot or passing.bars(trial=message.is_trial):
+                decision = HandBack()
         opening = openings[armed.pk] = Opening(armed, decision)
         if isinstance(decision, Dial):
             opening.log = _renewed(decision.deferred, armed, now) or ledger.new_row(armed, now=now)
+            if messages is not None:  # a look-up goes by the moment at which it is asked for
+                slot = datetime.fromtimestamp(messages[armed.pk, armed.lease].begins_at, UTC)
+                opening.log.timestamp = max(opening.log.timestamp, slot)
             live.append(opening.log)
     _write([opening for opening in openings.values() if opening.log], now)
     return openings
@@ -158,9 +245,11 @@ def _write(dialled: list[Opening], now: datetime) -> None:
     # In one order, so that two claims that want the same numbers form no circle.
     new = sorted((log for log in logs if log._state.adding), key=lambda log: log.phone_lookup)
     again = [log for log in logs if not log._state.adding]
+    # From here on it has a whole lease, however long it has waited for its turn.
+    leased_until = now + settings.SCHEDULER_LEASE
     with sent_together():
         ActiveSchedule.objects.filter(pk__in=[each.armed.pk for each in dialled]).update(
-            status=ArmedStatus.RUNNING, last_updated=now
+            status=ArmedStatus.RUNNING, last_updated=now, leased_until=leased_until
         )
         CallLog.objects.bulk_create(new)
         for log in again:
@@ -177,6 +266,8 @@ def _write(dialled: list[Opening], now: datetime) -> None:
             to=ScheduleStatus.RUNNING,
             sources=DIALLABLE,
         )
+    for each in dialled:
+        each.armed.leased_until = leased_until
     for log in logs:
         log.status = CallStatus.PENDING
 

@@ -1,7 +1,6 @@
 """Writes the carrier's answers down: those that arrive together in one transaction.
 
-A group commit: whoever comes first writes for all who have come meanwhile; the others wait until
-theirs is committed. While more calls are being asked for it waits a moment for their answers.
+While more calls are being asked for, who writes waits a moment for their answers.
 """
 
 import logging
@@ -13,6 +12,7 @@ from functools import partial
 from django.db import OperationalError
 
 from tracking import ledger
+from tracking.batches import Batches, Entry
 from tracking.ledger import Accepted
 from tracking.refusals import open_the_gate
 from tracking.writers import write
@@ -22,27 +22,17 @@ logger = logging.getLogger(__name__)
 # Seconds between the attempts to write an answer, together well within a lease.
 _WAITS = (0.1, 0.3, 1, 2, 4, 8)
 
-
-class _Entry:
-    def __init__(self, accepted: Accepted) -> None:
-        self.accepted = accepted
-        self.error: Exception | None = None
-        self.leads = False
-        self.turn = threading.Event()
-        """Comes when it is written, or is to lead the next batch."""
+_Entry = Entry[Accepted, None]
 
 
-class Recorder:
+class Recorder(Batches[Accepted, None]):
     """Takes answers from any thread."""
 
     LINGER_SECONDS = 0.01
-    AT_ONCE = 64
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        super().__init__(lambda batch: write(partial(_write_down, batch)))
         self._all_are_in = threading.Condition(self._lock)
-        self._waiting: list[_Entry] = []
-        self._is_writing = False
         self._asking = 0
 
     def __enter__(self) -> None:
@@ -59,16 +49,7 @@ class Recorder:
 
     def record(self, accepted: Accepted) -> None:
         """Write an answer; returns when it is committed. Raises what its write raised."""
-        entry = _Entry(accepted)
-        with self._lock:
-            self._waiting.append(entry)
-            entry.leads, self._is_writing = not self._is_writing, True
-        if not entry.leads:
-            entry.turn.wait()
-        if entry.leads:
-            self._write(self._gather())
-        if entry.error:
-            raise entry.error
+        self.do(accepted)
 
     def _gather(self) -> list[_Entry]:
         """What waits, and what comes in the moment that answers on the way are given."""
@@ -78,34 +59,15 @@ class Recorder:
                 left = ends - time.monotonic()
                 if left <= 0 or not self._all_are_in.wait(left):
                     break
-            batch, self._waiting = self._waiting, []
-        return batch
-
-    def _write(self, batch: list[_Entry]) -> None:
-        try:
-            write(partial(_write_down, batch))
-        finally:
-            for entry in batch:
-                entry.leads = False
-                entry.turn.set()
-            self._hand_over()
-
-    def _hand_over(self) -> None:
-        """Who has come while we wrote leads the next batch."""
-        with self._lock:
-            if self._waiting:
-                self._waiting[0].leads = True
-                self._waiting[0].turn.set()
-            else:
-                self._is_writing = False
+            return self._take()
 
 
 def _write_down(batch: list[_Entry]) -> None:
     """One answer that cannot be written does not keep the others from it."""
-    error = _attempt([entry.accepted for entry in batch])
+    error = _attempt([entry.item for entry in batch])
     for entry in batch:
         alone = error and len(batch) > 1 and not isinstance(error, OperationalError)
-        entry.error = _attempt([entry.accepted]) if alone else error
+        entry.error = _attempt([entry.item]) if alone else error
     if any(entry.error is None for entry in batch):
         open_the_gate()
 

@@ -5,6 +5,7 @@ from bench.contenders.bare_sdk import BareSdk
 from bench.contenders.base import Contender
 from bench.contenders.celery_eta import CeleryEta, CeleryPrefork
 from bench.contenders.huey_eta import HueyEta
+from bench.contenders.polaris_celery import PolarisCelery, PolarisCeleryTwo
 from bench.contenders.polaris_runners import PolarisRunners
 from bench.contenders.procrastinate_jobs import ProcrastinateJobs
 from bench.contenders.raw_django_apscheduler import RawDjangoApscheduler
@@ -14,6 +15,8 @@ CONTENDERS: dict[str, type[Contender]] = {
     for contender in (
         BareSdk,
         PolarisRunners,
+        PolarisCelery,
+        PolarisCeleryTwo,
         CeleryEta,
         CeleryPrefork,
         HueyEta,

@@ -75,6 +75,20 @@ class Stack:
         wait_until(lambda: Runner.objects.count() > before, what="a runner has signed in")
         return runner
 
+    def start_worker(self, **environment: str) -> subprocess.Popen[bytes]:
+        """A Celery worker that has signed in and waits for what it is handed."""
+        before, ready = Runner.objects.count(), self.times_logged("worker", " ready.")
+        command = [sys.executable, "-m", "celery", "-A", "polaris", "worker"]
+        worker = self._start("worker", command, environment)
+        wait_until(lambda: Runner.objects.count() > before, what="a worker has signed in")
+        wait_until(lambda: self.times_logged("worker", " ready.") > ready, what="a worker is ready")
+        return worker
+
+    def times_logged(self, name: str, words: str) -> int:
+        """How often the processes of that name have printed this."""
+        log = self._logs / f"{name}.log"
+        return log.read_text().count(words) if log.exists() else 0
+
     def start_command(self, name: str) -> None:
         """A management command that goes on running."""
         self._start(name, [sys.executable, "manage.py", name])

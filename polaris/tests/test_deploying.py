@@ -78,8 +78,9 @@ def test_containers_of_ours_are_read_only_and_have_no_powers(name):
     assert service["env_file"] == ".env"
 
 
-def test_a_runner_has_time_to_finish_its_calls():
-    units = (SAMPLES / "polaris-runner@.service").read_text()
+@pytest.mark.parametrize("unit", ["polaris-runner@.service", "polaris-worker@.service"])
+def test_a_runner_has_time_to_finish_its_calls(unit):
+    units = (SAMPLES / unit).read_text()
     by_systemd = seconds(re.search(r"^TimeoutStopSec=(.*)$", units, re.MULTILINE)[1])
     by_compose = [
         seconds(COMPOSE["services"][n]["stop_grace_period"]) for n in ("runner", "worker")
@@ -106,6 +107,20 @@ def test_optional_services_have_a_profile():
     }
 
     assert with_profile == {"worker": ["celery"], "redis": ["celery"], "mongodb": ["mongodb"]}
+
+
+def test_workers_are_started_as_the_unit_starts_them_and_with_names_that_are_read():
+    """Celery's command line is tried with real workers in the faults suite."""
+    service = COMPOSE["services"]["worker"]
+    unit = (SAMPLES / "polaris-worker@.service").read_text()
+    command = service["command"]
+
+    assert command[:4] == ["celery", "-A", "polaris", "worker"]
+    assert f"/python -m {' '.join(command)}\n" in unit
+    for name in ("SCHEDULER_EXECUTOR", "CELERY_BROKER_URL"):
+        assert name in service["environment"]
+        assert hasattr(settings, name)
+    assert service["environment"]["SCHEDULER_EXECUTOR"] in settings.SCHEDULER_EXECUTORS
 
 
 # -- systemd -------------------------------------------------------------------------------------

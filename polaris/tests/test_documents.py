@@ -43,7 +43,7 @@ def test_the_example_environment_names_every_variable_with_its_default():
     )
     read = set(
         re.findall(
-            r"env\.(?:text|flag|words|whole|decimal|zone|url|template_url|phone|choice|limit|keys|secrets|document|account|addresses|hosts|networks|"
+            r"env\.(?:text|flag|words|whole|decimal|zone|url|template_url|phone|choice|limit|keys|secrets|document|account|addresses|hosts|networks|broker|"
             r'database|email)\(\s*"([A-Z_]+)"',
             code,
         )

@@ -305,6 +305,8 @@ BAD = {
     "METRICS_TOKEN": "short",
     "SCHEDULER_MISFIRE_GRACE_TIME": "5 minutes",
     "SCHEDULER_WORKERS": "1000000",
+    "SCHEDULER_EXECUTOR": "carrier pigeons",
+    "CELERY_BROKER_URL": "amqp://localhost",
     "SCHEDULER_LEASE_SECONDS": "18",  # the carrier may take 13.05 s to answer
     "ALLOWED_HOSTS": "http://polaris.example/",
     "TRUSTED_PROXIES": "proxy.example",

@@ -227,12 +227,15 @@ class TestGauges:
         time_machine.shift(timedelta(seconds=30))
         Runner.objects.create(host="calls", process_id=1)
         Runner.objects.create(host="calls", process_id=2, last_seen_at=NOW - timedelta(minutes=1))
+        for number in (3, 4):
+            Runner.objects.create(role="worker", host="calls", process_id=number)
 
         found = figures()
 
         assert found["polaris_gate_closed"] == 1
         assert found["polaris_gate_closed_seconds"] == 30
         assert found["polaris_runners"] == 1
+        assert found["polaris_workers"] == 2
 
     def test_the_outbox(self):
         NotificationFactory(created_at=NOW - timedelta(minutes=2))

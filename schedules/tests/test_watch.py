@@ -110,6 +110,63 @@ def test_every_outage_is_told_of(told, armed, clock):
     assert names(told) == ["runner.missing", "runner.back", "runner.missing"]
 
 
+class TestWorkers:
+    """Runners that hand over what they claim see to it that somebody is there to dial it."""
+
+    @pytest.fixture
+    def heard(self, settings):
+        settings.SCHEDULER_EXECUTOR = "celery"
+        events = []
+        handler = on("worker.*", in_transaction=True)(events.append)
+        yield events
+        unregister(handler)
+
+    @pytest.fixture
+    def watching(self, monkeypatch):
+        """Beats as often as a runner does, for so many seconds."""
+        monkeypatch.setattr(watch, "_watcher_of_workers", Watcher(watch.WORKERS))
+
+        def run(one, seconds):
+            for second in range(0, seconds, 5):
+                monkeypatch.setattr(watch.time, "monotonic", lambda second=second: float(second))
+                runner.beat(one.pk)
+
+        return run
+
+    def test_the_last_worker_is_missed_by_a_living_runner(self, told, heard, armed, watching):
+        seen(61, role="worker")
+
+        watching(seen(0), 65)
+
+        assert (names(told), names(heard)) == ([], ["worker.missing"])
+        assert heard[0].data["since"] == "2030-01-01T11:58:59Z"
+        assert watch.is_missing(watch.WORKERS)
+        assert not watch.is_missing()
+
+    def test_a_worker_that_beats_is_back(self, told, heard, armed, watching):
+        worker = seen(61, role="worker")
+        watching(seen(0), 65)
+
+        runner.beat_of_worker(worker.pk)
+
+        assert names(heard) == ["worker.missing", "worker.back"]
+        assert told == []
+
+    def test_threads_need_no_worker(self, heard, armed, watching, settings):
+        settings.SCHEDULER_EXECUTOR = "threads"
+
+        watching(seen(0), 65)
+
+        assert heard == []
+
+    def test_a_living_worker_is_no_runner(self, told, armed):
+        seen(61)
+        seen(0, role="worker")
+
+        assert watch.note_missing()
+        assert names(told) == ["runner.missing"]
+
+
 def test_a_beat_during_good_times_tells_nothing(told):
     runner.beat(seen(1).pk)
 

@@ -61,6 +61,35 @@ class TestRunner:
         assert f"calls-1:7 {words}; it was last seen 2 h ago." in shown
 
 
+class TestWorkers:
+    @pytest.fixture(autouse=True)
+    def _a_runner(self):
+        Runner.objects.create(host="calls-1", process_id=7)
+
+    def test_threads_need_none(self, desk):
+        assert "worker" not in html(desk)
+
+    def test_alive(self, desk, settings):
+        settings.SCHEDULER_EXECUTOR = "celery"
+        Runner.objects.create(role="worker", host="calls-2", process_id=8)
+
+        shown = html(desk)
+
+        assert "Yes: calls-1:7" in shown
+        assert "Worker: calls-2:8" in shown
+        assert "Yes: calls-2:8" not in shown
+
+    def test_gone(self, desk, settings):
+        settings.SCHEDULER_EXECUTOR = "celery"
+        seen = timezone.now() - timedelta(hours=2)
+        Runner.objects.create(role="worker", host="calls-2", process_id=8, last_seen_at=seen)
+
+        shown = html(desk)
+
+        assert "No worker is alive: nothing is dialled." in shown
+        assert "One was last seen 2 h ago." in shown
+
+
 class TestDueNext:
     def test_shows_the_next_ten_in_order_each_in_its_own_zone(self, desk):
         first = datetime(2090, 1, 1, 8, tzinfo=UTC)

@@ -632,6 +632,8 @@ def test_an_endless_description_is_cut_in_the_subject(db, mailing):
     [
         ("runner.missing", "No runner runs: nothing is dialled until one is started"),
         ("runner.back", "A runner runs again"),
+        ("worker.missing", "No worker runs: what runners claim is dialled by nobody until one"),
+        ("worker.back", "A worker runs again"),
     ],
 )
 def test_an_alarm_about_the_runners_says_since_when_and_what_to_do(db, mailing, name, first_line):

@@ -1,6 +1,7 @@
-"""A runner or a web process that kills itself, once, at a named step. For this suite alone.
+"""A runner, a worker or a web process that kills itself, once, at a named step. For this suite.
 
     python -m polaris.tests.faults.dying_process STEP runner
+    python -m polaris.tests.faults.dying_process STEP worker
     python -m polaris.tests.faults.dying_process STEP web PORT
 
 Nothing in production knows of these steps: the function that stands at one is wrapped here. SIGKILL
@@ -121,7 +122,9 @@ def main(step: str, role: str, *rest: str) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "polaris.settings")
     django.setup()
     arrange_death_at(step)
-    if role == "web":
+    if role == "worker":
+        import_string("polaris.celery.app").worker_main(["worker"])
+    elif role == "web":
         uvicorn.run("polaris.asgi:application", host="127.0.0.1", port=int(rest[0]), lifespan="off")
     else:
         execute_from_command_line(["manage.py", "runapscheduler"])

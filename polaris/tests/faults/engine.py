@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from polaris.tests.stack import Stack, wait_until
 from schedules import services
-from schedules.models import ActiveSchedule, CallSchedule
+from schedules.models import ActiveSchedule, CallSchedule, Runner
 from schedules.planning import make_plan
 from tracking.models import CallLog
 
@@ -84,6 +84,13 @@ class Engine(Stack):
     def start_dying(self, step: str, **environment: str) -> subprocess.Popen[bytes]:
         """A runner that will kill itself at the step."""
         return self._start("runner", [*_DYING, step, "runner"], environment)
+
+    def start_dying_worker(self, step: str, **environment: str) -> subprocess.Popen[bytes]:
+        """A worker that will kill itself at the step; it has signed in."""
+        before = Runner.objects.count()
+        worker = self._start("worker", [*_DYING, step, "worker"], environment)
+        wait_until(lambda: Runner.objects.count() > before, what="a worker has signed in")
+        return worker
 
     def start_dying_web(self, step: str) -> subprocess.Popen[bytes]:
         """A web process that will kill itself at the step; ready for requests."""

@@ -1,6 +1,5 @@
 """`manage.py runapscheduler`: dials what is due until it is told to stop."""
 
-import gc
 import logging
 import signal
 import threading
@@ -8,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
 from polaris.audit.acting import this_process_is
@@ -29,8 +28,8 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         refuse_demo_operator()
         import_string(settings.SCHEDULER_PREFLIGHT)()
-        _keep_connections()
-        _spare_what_is_loaded()
+        runner.keep_connections()
+        runner.spare_what_is_loaded()
         try:
             me = runner.register()
         except DatabaseError as error:
@@ -50,19 +49,3 @@ class Command(BaseCommand):
             scheduler.shutdown(wait=True)
             runner.sign_off(me.pk)
             logger.info("runner %s has stopped", me.pk)
-
-
-def _keep_connections() -> None:
-    """A runner's threads live long: each keeps its database connection between jobs.
-
-    It is not tried before each of them: one that has broken is renewed where it fails."""
-    for alias in connections:
-        connections.settings[alias]["CONN_MAX_AGE"] = 300
-        connections.settings[alias]["CONN_HEALTH_CHECKS"] = False
-
-
-def _spare_what_is_loaded() -> None:
-    """What was loaded at start stays: the garbage collector need not look through it every time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
