@@ -4,6 +4,7 @@ Under MongoDB Django's own `transaction.atomic` does nothing and its `on_commit`
 the block fails, so the back end's own pair takes their place there.
 """
 
+import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -21,12 +22,23 @@ from django.db import (
 from django.db.models import Case, Model, Value, When
 
 _KEPT_SECONDS = 300
+_HINTS = re.compile(r"\n| \(configured timeouts: |, Timeout: [0-9.]+s, |, full error: ")
 _turn = threading.RLock()
 
 
 def is_mongodb() -> bool:
     """Whether the default database is MongoDB."""
     return connection.vendor == "mongodb"
+
+
+def refuse_unfit_server() -> None:
+    """Raises ImproperlyConfigured where the database is a MongoDB that cannot do what we need.
+
+    What PostgreSQL and SQLite can do, Django itself sees to."""
+    if is_mongodb():
+        from polaris.mongodb_server import refuse_unfit  # noqa: PLC0415 (optional)
+
+        refuse_unfit()
 
 
 def can_skip_locked() -> bool:
@@ -170,5 +182,6 @@ def renew_connection() -> None:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What a database said, without the hints that drivers add below."""
-    return str(error).partition("\n")[0]
+    """What a database said, without the hints that drivers add below or behind."""
+    said = str(error) or str(error.__cause__ or type(error).__name__)
+    return _HINTS.split(said, maxsplit=1)[0]
