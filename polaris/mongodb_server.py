@@ -8,9 +8,9 @@ from typing import Any
 from weakref import WeakSet
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import OperationalError, connection
 from django_mongodb_backend.features import DatabaseFeatures
-from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, ConnectionFailure, PyMongoError
 
 from polaris.database import in_one_line
 
@@ -36,24 +36,36 @@ def refuse_unfit() -> None:
     One that is away is looked at when it is first reached; one that has been is not asked again."""
     try:
         connection.ensure_connection()
-    except ConnectionFailure as error:
-        logger.warning("the database is away, so nobody has looked at it: %s", in_one_line(error))
-    except (ConfigurationError, OperationFailure) as error:
-        raise ImproperlyConfigured(f"The MongoDB server refuses us: {_reason(error)}") from error
+    except OperationalError as error:
+        logger.warning("the database is away, so nobody has looked at it: %s", error)
+    except ConfigurationError as error:
+        raise ImproperlyConfigured("MONGODB_URL holds what the driver does not take.") from error
 
 
 def look_at(*, connection: Any, **_: Any) -> None:
-    """Of a connection that has just been made, before it is used. Raises ImproperlyConfigured."""
+    """Of a connection that has just been made, before it is used.
+
+    Raises ImproperlyConfigured, or OperationalError where the server is away: the back end would
+    let the driver's own error through."""
     if connection.vendor != "mongodb" or connection.connection in _fit:
         return
     try:
         _judge(connection.connection)
-    except (ImproperlyConfigured, PyMongoError):
-        # It is looked at again before anybody uses it.
-        connection.connection = None
-        vars(connection).pop("database", None)
+    except PyMongoError as error:
+        _forget(connection)
+        if isinstance(error, ConnectionFailure):
+            raise OperationalError(in_one_line(error)) from error
+        raise ImproperlyConfigured(f"The MongoDB server refuses us: {_reason(error)}") from error
+    except ImproperlyConfigured:
+        _forget(connection)
         raise
     _fit.add(connection.connection)
+
+
+def _forget(connection: Any) -> None:
+    """It is looked at again before anybody uses it."""
+    connection.connection = None
+    vars(connection).pop("database", None)
 
 
 def _judge(client: Any) -> None:

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from django.db import IntegrityError, OperationalError
+from django.db import DatabaseError, IntegrityError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from polaris.database import atomic, renew_connection, sent_together
+from polaris.database import atomic, is_out_of_reach, renew_connection, sent_together
 from polaris.errors import Unreadable
 from polaris.privacy.fields import sealed_value
 from polaris.privacy.lookup_state import require_current
 from polaris.privacy.sealing import lookup_of
+from polaris.repeating import repeated
 from polaris.states import move
 from schedules import gate
 from schedules.models import ActiveSchedule, CallSchedule
@@ -80,7 +81,9 @@ def _open_claim_though_broken(lease: str) -> dict[str, Opening]:
     """The connection may have been lost since it was last used: then on a new one."""
     try:
         return open_claim(lease)
-    except OperationalError:
+    except DatabaseError as error:
+        if not is_out_of_reach(error):
+            raise
         renew_connection()
         return open_claim(lease)
 
@@ -91,8 +94,7 @@ def open_claim(lease: str) -> dict[str, Opening]:
     By the armed row's id. Where two of them want the same number at once, one at a time is
     opened: who comes second finds the line taken."""
     try:
-        with atomic():
-            return _open(_held(lease))
+        return _open_at_once(_held(lease))
     except IntegrityError:
         held = list(_held(lease).values_list("pk", flat=True))
         opened: dict[str, Opening] = {}
@@ -103,11 +105,15 @@ def open_claim(lease: str) -> dict[str, Opening]:
 
 def _open_alone(lease: str, armed_id: str) -> dict[str, Opening]:
     try:
-        with atomic():
-            return _open(_held(lease).filter(pk=armed_id))
-    except IntegrityError:
-        with atomic():  # the line that was free a moment ago is now seen to be taken
-            return _open(_held(lease).filter(pk=armed_id))
+        return _open_at_once(_held(lease).filter(pk=armed_id))
+    except IntegrityError:  # the line that was free a moment ago is now seen to be taken
+        return _open_at_once(_held(lease).filter(pk=armed_id))
+
+
+@repeated
+def _open_at_once(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
+    with atomic():
+        return _open(rows)
 
 
 def _held(lease: str) -> QuerySet[ActiveSchedule]:

@@ -102,8 +102,15 @@ def test_a_command_whose_server_is_away_ends_with_one_line():
     child = start(COMMAND, "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50")
 
     assert child.returncode == 1
-    assert child.stderr.startswith("polaris: the database is out of reach: 127.0.0.1:1: ")
+    assert child.stderr.startswith("polaris: the database cannot be used: 127.0.0.1:1: ")
     assert child.stderr.count("\n") == 1
+
+
+def test_a_connection_string_that_the_driver_does_not_take_is_refused_without_it():
+    child = start(WEB, "mongodb://me:secret@127.0.0.1:1,127.0.0.1:2/?directConnection=true")
+
+    assert child.returncode == 1
+    assert child.stderr == "polaris: MONGODB_URL holds what the driver does not take.\n"
 
 
 def test_every_migration_is_sent_by_a_real_migrate():
