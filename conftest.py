@@ -1,5 +1,6 @@
 """Fixtures of every room's tests."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,9 @@ from polaris.accounts.outside_issuer import published_keys
 from polaris.tests.on_mongodb import skip_what_is_about_sql
 from polaris.throttling.writes import shares
 from tracking.carriers.memory import MemoryCarrier
+
+if os.environ.get("FOR_MONGODB"):
+    from polaris.tests.for_mongodb import what_mongodb_refuses  # noqa: F401 (a fixture)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -83,8 +83,11 @@ def wake_waiting(log_id: str) -> None:
 def put_away(armed: ActiveSchedule) -> None:
     """A row that was armed while its schedule was being cancelled or paused is not due again."""
     held = ActiveSchedule.objects.filter(pk=armed.pk, lease=armed.lease)
-    held.filter(schedule__status__in=FINAL).delete()
-    if CallSchedule.objects.filter(pk=armed.schedule_id, status=ScheduleStatus.PAUSED).exists():
+    statuses = CallSchedule.objects.filter(pk=armed.schedule_id).values_list("status", flat=True)
+    status = statuses.first()
+    if status is None or status in FINAL:  # for good: none of these is ever left
+        held.delete()
+    elif status == ScheduleStatus.PAUSED:
         held.update(**_suspended())
 
 

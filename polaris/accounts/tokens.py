@@ -150,11 +150,17 @@ def _end_family(token: RefreshToken, user: Any, reason: str) -> None:
     has_ended = False
     while left := _unspent(token):
         for each in left:
-            with suppress(IntegrityError), atomic():  # it may have been spent meanwhile
-                BlacklistedToken.objects.create(token=each)
-                if not has_ended:
-                    record_sign_out(user, reason)
+            with suppress(IntegrityError):  # it may have been spent meanwhile
+                _spend_unused(each, user, "" if has_ended else reason)
                 has_ended = True
+
+
+@repeated
+def _spend_unused(token: OutstandingToken, user: Any, reason: str) -> None:
+    with atomic():
+        BlacklistedToken.objects.create(token=token)
+        if reason:
+            record_sign_out(user, reason)
 
 
 def _unspent(token: RefreshToken) -> list[OutstandingToken]:
