@@ -6,12 +6,17 @@ real driver and the real back end, in a process of its own."""
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from polaris.tests.mongodb_loopback import Document, Server, conflict, loopback
 from polaris.tests.test_mongodb_settings import needs_the_back_end, process
+
+with suppress(ImportError):  # it comes with the back end
+    from bson import Int64, ObjectId
 
 pytestmark = needs_the_back_end
 
@@ -68,6 +73,39 @@ def transactions(server: Server, collection: str) -> list[int]:
     """The numbers of the transactions that wrote there, one for each insert."""
     inserts = [each for each in server.sent("insert") if each["insert"] == collection]
     return [each["txnNumber"] for each in inserts]
+
+
+def test_what_is_unique_is_so_of_the_types_that_are_written():
+    """The back end's unique indexes hold for one type each, and for nothing else in silence."""
+    with loopback() as server:
+        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+        assert process(migrate, MONGODB_URL=server.url).returncode == 0
+        server.commands, made = [], server.sent("createIndexes")
+        run(server, "create(), receive()")
+        written = server.sent("insert")
+
+    seen = 0
+    for command in made:
+        for index in command["indexes"]:
+            about = index.get("partialFilterExpression", {}) if index.get("unique") else {}
+            for insert in written:
+                for document in insert["documents"]:
+                    if insert["insert"] == command["createIndexes"]:
+                        seen += check_types(document, about)
+    assert seen > 10
+
+
+def check_types(document: Document, about: Document) -> int:
+    """How many of the fields that an index is about there are, each of its type."""
+    types = {"string": str, "date": datetime, "int": int, "long": Int64, "objectId": ObjectId}
+    found = {
+        name: kind["$type"]
+        for name, kind in about.items()
+        if "$type" in kind and document.get(name) is not None
+    }
+    for name, kind in found.items():
+        assert type(document[name]) is types[kind], (name, kind)
+    return len(found)
 
 
 @pytest.mark.parametrize("error", [conflict(), conflict(251, "NoSuchTransaction")])
