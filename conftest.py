@@ -1,16 +1,28 @@
 """Fixtures of every room's tests."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 from rest_framework.test import APIClient
 
 from polaris.accounts.outside_issuer import published_keys
+from polaris.tests.on_mongodb import skip_what_is_about_sql
 from polaris.throttling.writes import shares
 from tracking.carriers.memory import MemoryCarrier
+
+if os.environ.get("FOR_MONGODB"):
+    from polaris.tests.for_mongodb import what_mongodb_refuses  # noqa: F401 (a fixture)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On MongoDB some tests are about other databases."""
+    if settings.MONGODB_URL:
+        skip_what_is_about_sql(items)
 
 
 @pytest.fixture(autouse=True)

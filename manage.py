@@ -9,7 +9,7 @@ from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
 from polaris.audit.acting import this_process_is
-from polaris.database import in_one_line
+from polaris.database import in_one_line, is_out_of_reach
 
 
 def main() -> None:
@@ -23,6 +23,10 @@ def main() -> None:
     except OperationalError as error:
         reason = in_one_line(error)
         sys.exit(f"polaris: the database cannot be used: {reason} (manage.py migrate?)")
+    except Exception as error:
+        if not is_out_of_reach(error):
+            raise
+        sys.exit(f"polaris: the database is out of reach: {in_one_line(error)}")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from unfold.forms import BaseDialogForm
 from polaris.admin_site import page_of
 from polaris.database import atomic
 from polaris.errors import PolarisError
+from polaris.repeating import repeated
 
 NAMED = 10  # so many objects are named in a message or on a page; the others are counted
 
@@ -155,9 +156,7 @@ def perform(
     for row in rows:
         name = Truncator(str(row)).chars(60)
         try:
-            with atomic():
-                _record(request, row, operation, chosen)
-                operation.act(row, **chosen, **actor)
+            _act(request, row, operation, chosen, actor)
         except PolarisError as error:
             passed_over.append(f"{name} ({_clause(error.issue)})")
         else:
@@ -169,6 +168,19 @@ def perform(
     if passed_over:
         told = f"Passed over {len(passed_over)}: {_named(passed_over)}."
         model_admin.message_user(request, told, messages.WARNING)
+
+
+@repeated
+def _act(
+    request: HttpRequest,
+    row: Model,
+    operation: Operation,
+    chosen: dict[str, Any],
+    actor: dict[str, str],
+) -> None:
+    with atomic():
+        _record(request, row, operation, chosen)
+        operation.act(row, **chosen, **actor)
 
 
 def go_to(request: HttpRequest, path: str) -> HttpResponse:

@@ -4,6 +4,7 @@ Under MongoDB Django's own `transaction.atomic` does nothing and its `on_commit`
 the block fails, so the back end's own pair takes their place there.
 """
 
+import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,15 +19,27 @@ from django.db import (
     connections,
     transaction,
 )
-from django.db.models import Case, Model, Value, When
+from django.db.models import Case, Model, QuerySet, Value, When
 
 _KEPT_SECONDS = 300
+_CONFLICTS = {"40001", "40P01"}  # serialization_failure, deadlock_detected
+_HINTS = re.compile(r"\n| \(configured timeouts: |, Timeout: [0-9.]+s, |, full error: ")
 _turn = threading.RLock()
 
 
 def is_mongodb() -> bool:
     """Whether the default database is MongoDB."""
     return connection.vendor == "mongodb"
+
+
+def refuse_unfit_server() -> None:
+    """Raises ImproperlyConfigured where the database is a MongoDB that cannot do what we need.
+
+    What PostgreSQL and SQLite can do, Django itself sees to."""
+    if is_mongodb():
+        from polaris.mongodb_server import refuse_unfit  # noqa: PLC0415 (optional)
+
+        refuse_unfit()
 
 
 def can_skip_locked() -> bool:
@@ -46,7 +59,7 @@ def atomic(*, savepoint: bool = True) -> AbstractContextManager[None]:
 
 def one_statement() -> AbstractContextManager[None]:
     """For a single write that may be refused: nothing, or a savepoint inside a transaction."""
-    return atomic() if connection.in_atomic_block else _in_turn(nullcontext())
+    return atomic() if in_transaction() else _in_turn(nullcontext())
 
 
 @contextmanager
@@ -86,6 +99,13 @@ def committed_together() -> Iterator[None]:
         yield
 
 
+def in_transaction() -> bool:
+    """Whether a transaction is open that can be undone."""
+    database: Any = connection
+    # Django's own may be open there, too, but undoes nothing.
+    return database.in_atomic_block_mongo if is_mongodb() else database.in_atomic_block
+
+
 def on_commit(callback: Callable[[], object]) -> None:
     """Run `callback` once the transaction in hand is committed; at once where there is none."""
     if is_mongodb():
@@ -100,13 +120,12 @@ def on_commit(callback: Callable[[], object]) -> None:
 def _mongodb_atomic() -> Iterator[None]:
     """The back end's transaction, mended: a commit that fails leaves nothing for the next block."""
     from django_mongodb_backend.transaction import atomic  # noqa: PLC0415 (optional)
-    from pymongo.errors import PyMongoError  # noqa: PLC0415 (optional)
 
     database: Any = connection
     try:
         with atomic():
             yield
-    except PyMongoError as error:
+    except _mongodb_error() as error:
         raise DatabaseError(str(error)) from error
     finally:
         if database.session is not None and not database.in_atomic_block_mongo:
@@ -128,6 +147,27 @@ def write_each(rows: Sequence[Model], fields: Collection[str]) -> None:
         )
     else:
         model._default_manager.bulk_update(rows, fields)
+
+
+def touch(rows: QuerySet[Any], **values: Any) -> None:
+    """Take the locks of rows until the transaction ends, before anything is read of them: by an
+    update with `values`, which may change nothing.
+
+    MongoDB does not write what does not change, so there the documents get a new mark."""
+    if not is_mongodb():
+        rows.update(**values)
+        return
+    from bson import ObjectId  # noqa: PLC0415 (optional)
+
+    database: Any = connection
+    key = rows.model._meta.pk.column
+    found = {key: {"$in": list(rows.order_by().values_list("pk", flat=True))}}
+    try:
+        database.get_collection(rows.model._meta.db_table).update_many(
+            found, {"$set": {"_lock": ObjectId()}}, session=database.session
+        )
+    except _mongodb_error() as error:
+        raise DatabaseError(str(error)) from error
 
 
 def by_row(values: Mapping[str, Any]) -> Case:
@@ -156,9 +196,42 @@ def is_out_of_reach(error: BaseException) -> bool:
 
 
 def _is_mongodb_out_of_reach(error: BaseException) -> bool:
+    return is_conflict(error) or any(map(_is_mongodb_away, _with_causes(error)))
+
+
+def _is_mongodb_away(error: BaseException) -> bool:
     from pymongo.errors import ConnectionFailure  # noqa: PLC0415 (optional)
 
-    return any(isinstance(each, ConnectionFailure) for each in (error, error.__cause__))
+    return isinstance(error, ConnectionFailure)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether the database has undone the transaction because another writer was in its way:
+    nothing of it has happened, and it may be tried again from its beginning."""
+    if is_mongodb():
+        return any(map(_is_mongodb_conflict, _with_causes(error)))
+    return any(getattr(each, "sqlstate", "") in _CONFLICTS for each in _with_causes(error))
+
+
+def _is_mongodb_conflict(error: BaseException) -> bool:
+    """The server puts a label on what may be repeated; so does the driver where the server has
+    gone, but then there is nobody to repeat it."""
+    if not isinstance(error, _mongodb_error()):
+        return False
+    is_undone: bool = error.has_error_label("TransientTransactionError")
+    return is_undone and not _is_mongodb_away(error)
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _mongodb_error() -> Any:
+    from pymongo.errors import PyMongoError  # noqa: PLC0415 (optional)
+
+    return PyMongoError
 
 
 def renew_connection() -> None:
@@ -170,5 +243,6 @@ def renew_connection() -> None:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What a database said, without the hints that drivers add below."""
-    return str(error).partition("\n")[0]
+    """What a database said, without the hints that drivers add below or behind."""
+    said = str(error) or str(error.__cause__ or type(error).__name__)
+    return _HINTS.split(said, maxsplit=1)[0]

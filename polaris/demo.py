@@ -7,6 +7,8 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connection
 
+from polaris.database import refuse_unfit_server
+
 logger = logging.getLogger(__name__)
 
 NAME = "demo"
@@ -44,8 +46,11 @@ def refusal() -> str:
 
 
 def look_at_start() -> None:
-    """As `refuse_demo_operator`, in a thread that comes and goes with its connection."""
+    """What a web process looks at, in a thread that comes and goes with its connection.
+
+    Raises ImproperlyConfigured."""
     try:
+        refuse_unfit_server()
         refuse_demo_operator()
     finally:
         connection.close()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from polaris.environment import require
 
@@ -26,6 +26,10 @@ MIGRATION_MODULES = {
     for label in ("admin", "auth", "contenttypes", "django_apscheduler", "token_blacklist")
 }
 
+# Nobody waits half a minute, the driver's default, for a server that has gone.
+_PATIENCE = {"serverSelectionTimeoutMS": 3000, "connectTimeoutMS": 3000}
+# A ledger row must outlive the server that it was written to, and be seen by whoever reads next.
+_ONLY = {"w": "majority", "readPreference": "primary"}
 # What MongoDB itself allows is a little more; these need no quoting anywhere.
 _DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}", re.ASCII)
 
@@ -45,7 +49,16 @@ def database(url: str, name: str, *, database_url: str) -> dict[str, Any]:
         "MONGODB_URL is set, but django-mongodb-backend is not installed: "
         "pip install -r requirements-optional.txt",
     )
-    return {"ENGINE": ENGINE, "HOST": url, "NAME": name, "OPTIONS": _patience(url)}
+    given = _options(url)
+    for option, only in _ONLY.items():
+        require(
+            given.get(option.lower(), only).lower() == only,
+            f"MONGODB_URL says {option}={given.get(option.lower())}, but must say {only} or "
+            "nothing: what one server alone has may be lost, or be out of date, and a call be "
+            "placed twice.",
+        )
+    more = {option: value for option, value in _PATIENCE.items() if option.lower() not in given}
+    return {"ENGINE": ENGINE, "HOST": url, "NAME": name, "OPTIONS": more | {"w": "majority"}}
 
 
 def installed_apps(apps: Iterable[str]) -> list[str]:
@@ -53,11 +66,9 @@ def installed_apps(apps: Iterable[str]) -> list[str]:
     return [*(_CONFIGS.get(app, app) for app in apps), "polaris.mongodb_apps.BackendConfig"]
 
 
-def _patience(url: str) -> dict[str, int]:
-    """Nobody waits half a minute, the driver's default, for a server that has gone."""
-    given = url.lower()
-    limits = {"serverSelectionTimeoutMS": 3000, "connectTimeoutMS": 3000}
-    return {name: limit for name, limit in limits.items() if name.lower() not in given}
+def _options(url: str) -> dict[str, str]:
+    """By name in small letters, as the driver reads them."""
+    return {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
 
 
 def _is_mongodb_url(url: str) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
@@ -9,6 +10,7 @@ from django.contrib.admin import apps as admin
 from django.contrib.auth import apps as auth
 from django.contrib.contenttypes import apps as contenttypes
 from django.db import connections, models
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 from django_apscheduler import apps as django_apscheduler
 from rest_framework_simplejwt.token_blacklist import apps as token_blacklist
@@ -80,7 +82,11 @@ class BackendConfig(AppConfig):
     name = ENGINE
 
     def ready(self) -> None:
-        """Every `migrate` ends with the indexes."""
+        """Every `migrate` ends with the indexes; every connection begins with a look at who is
+        there."""
+        server = import_module("polaris.mongodb_server")
+        server.judge_versions()
+        connection_created.connect(server.look_at, dispatch_uid="polaris.mongodb_server")
         post_migrate.connect(add_lookup_indexes, dispatch_uid="polaris.mongodb_apps")
 
 

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from polaris.audit.recording import Act, record
 from polaris.database import atomic
+from polaris.repeating import repeated
 
 logger = logging.getLogger(__name__)
 
@@ -54,16 +55,23 @@ def oldest_kept(days: int) -> datetime | None:
 
 def _delete(rows: QuerySet[Any], kind: str) -> int:
     """What has become live meanwhile is not deleted: the conditions are asked once more."""
-    total, label = 0, rows.model._meta.label
+    total = 0
     while keys := list(rows.order_by("pk").values_list("pk", flat=True)[:AT_ONCE]):
-        with atomic():
-            _, deleted = rows.filter(pk__in=keys).delete()
-            if count := deleted.get(label, 0):
-                _record(kind, count)
+        count, is_any = _delete_batch(rows.filter(pk__in=keys), kind)
         total += count
-        if not deleted:
+        if not is_any:
             break
     return total
+
+
+@repeated
+def _delete_batch(rows: QuerySet[Any], kind: str) -> tuple[int, bool]:
+    """How many of that kind were deleted, and whether anything was."""
+    with atomic():
+        _, deleted = rows.delete()
+        if count := deleted.get(rows.model._meta.label, 0):
+            _record(kind, count)
+    return count, bool(deleted)
 
 
 def _record(kind: str, count: int) -> None:

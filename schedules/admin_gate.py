@@ -18,6 +18,7 @@ from polaris.admin_confirmation import NoChoices, dialog_form, go_to
 from polaris.admin_site import NOTHING, ReadOnlyAdmin, badge, page_of, scheduler_zone, two_lines
 from polaris.admin_words import distance_in_words, moment_in_words, span_in_words
 from polaris.database import atomic
+from polaris.repeating import repeated
 from schedules import gate
 from schedules.models import Gate
 from schedules.waiting import Waiting, what_waits
@@ -64,9 +65,7 @@ class GateAdmin(ReadOnlyAdmin):
     def stop(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
         """Close the gate until an operator opens it."""
         reason = form.cleaned_data["reason"] or _NO_REASON
-        with atomic():
-            gate.close(reason, by=request.user.get_username())
-            _record(request, f"{STOP}: {reason}")
+        _stop(request, reason)
         self.message_user(request, "Nothing is dialled any more.", messages.SUCCESS)
         return go_to(request, _where_from(request))
 
@@ -84,11 +83,7 @@ class GateAdmin(ReadOnlyAdmin):
     )
     def dial_again(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
         """Open the gate, whoever has closed it."""
-        with atomic():
-            was_closed = gate.reopen(by=request.user.get_username())
-            if was_closed:
-                _record(request, DIAL_AGAIN)
-        if was_closed:
+        if _dial_again(request):
             self.message_user(request, "Calls are dialled again.", messages.SUCCESS)
         else:
             self.message_user(request, "Dialling had not been stopped.", messages.WARNING)
@@ -172,6 +167,23 @@ def waiting_in_words(waiting: Waiting) -> str:
 
 def _ago(row: Gate) -> str:
     return distance_in_words(row.closed_since, timezone.now()) if row.closed_since else ""
+
+
+@repeated
+def _stop(request: HttpRequest, reason: str) -> None:
+    with atomic():
+        gate.close(reason, by=request.user.get_username())
+        _record(request, f"{STOP}: {reason}")
+
+
+@repeated
+def _dial_again(request: HttpRequest) -> bool:
+    """Whether it had been stopped."""
+    with atomic():
+        was_closed = gate.reopen(by=request.user.get_username())
+        if was_closed:
+            _record(request, DIAL_AGAIN)
+    return was_closed
 
 
 def _record(request: HttpRequest, words: str) -> None:

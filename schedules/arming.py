@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db.models import F
 from django.utils import timezone
 
+from polaris.database import touch
 from polaris.errors import SchedulerFailure
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import FINAL, ArmedStatus, ScheduleStatus
@@ -38,7 +39,7 @@ def arm(schedule: CallSchedule, *, occurrence: datetime) -> None:
 
 def lock(armed: ActiveSchedule) -> None:
     """Take the row's lock first, as every writer does, so that two of them form no circle."""
-    ActiveSchedule.objects.filter(pk=armed.pk).update(last_updated=timezone.now())
+    touch(ActiveSchedule.objects.filter(pk=armed.pk), last_updated=timezone.now())
 
 
 def put_off(armed: ActiveSchedule, *, until: datetime, reason: str, **more: object) -> bool:
@@ -82,8 +83,11 @@ def wake_waiting(log_id: str) -> None:
 def put_away(armed: ActiveSchedule) -> None:
     """A row that was armed while its schedule was being cancelled or paused is not due again."""
     held = ActiveSchedule.objects.filter(pk=armed.pk, lease=armed.lease)
-    held.filter(schedule__status__in=FINAL).delete()
-    if CallSchedule.objects.filter(pk=armed.schedule_id, status=ScheduleStatus.PAUSED).exists():
+    statuses = CallSchedule.objects.filter(pk=armed.schedule_id).values_list("status", flat=True)
+    status = statuses.first()
+    if status is None or status in FINAL:  # for good: none of these is ever left
+        held.delete()
+    elif status == ScheduleStatus.PAUSED:
         held.update(**_suspended())
 
 

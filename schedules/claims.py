@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from polaris.database import atomic, can_skip_locked, is_mongodb
 from polaris.ids import new_id
+from polaris.repeating import repeated
 from polaris.states import move
 from schedules import gate
 from schedules.arming import RELEASED
@@ -38,8 +39,24 @@ def claim_due(*, runner_id: str, moment: datetime, limit: int, lease: timedelta)
     No more than the gate admits; what is too late to be dialled passes it freely, and what a dead
     runner has begun to dial, for these are only written down. No other runner gets them before
     `lease` has passed."""
-    claims = Claims()
     ticket = new_id("lease")
+    claims = _claim(ticket, runner_id, moment, limit, lease)
+    if is_mongodb():
+        # No lock was held between the choice and the lease: what others took meanwhile is theirs.
+        ours = set(ActiveSchedule.objects.filter(lease=ticket).values_list("pk", flat=True))
+        claims[:] = [armed for armed in claims if armed.pk in ours]
+    try:
+        # After the claim's own transaction, so that locks are always taken in the same order.
+        _tell_schedules(claims)
+    except DatabaseError:
+        _release(ActiveSchedule.objects.filter(lease=ticket))
+        raise
+    return claims
+
+
+@repeated
+def _claim(ticket: str, runner_id: str, moment: datetime, limit: int, lease: timedelta) -> Claims:
+    claims = Claims()
     with atomic():
         admission = gate.admit(moment, limit)
         claims.extend(_choose(moment, admission.places))
@@ -53,16 +70,6 @@ def claim_due(*, runner_id: str, moment: datetime, limit: int, lease: timedelta)
             armed.begins_at = admission.take(armed.due_at) if is_dialled else moment
         _lease(claims, ticket, runner_id, moment, lease)
         gate.note(admission)
-    if is_mongodb():
-        # No lock was held between the choice and the lease: what others took meanwhile is theirs.
-        ours = set(ActiveSchedule.objects.filter(lease=ticket).values_list("pk", flat=True))
-        claims[:] = [armed for armed in claims if armed.pk in ours]
-    try:
-        # After the claim's own transaction, so that locks are always taken in the same order.
-        _tell_schedules(claims)
-    except DatabaseError:
-        _release(ActiveSchedule.objects.filter(lease=ticket))
-        raise
     return claims
 
 
@@ -160,6 +167,7 @@ def _release(held: QuerySet[ActiveSchedule]) -> int:
     return held.update(status=ArmedStatus.SCHEDULED, last_updated=timezone.now(), **RELEASED)
 
 
+@repeated
 def _tell_schedules(claimed: list[ActiveSchedule]) -> None:
     if claimed:
         move(

@@ -14,9 +14,10 @@ from django.utils.module_loading import import_string
 
 from polaris.audit.changes import Changes
 from polaris.audit.recording import Act, record
-from polaris.database import atomic
+from polaris.database import atomic, is_mongodb, touch
 from polaris.events import publish
 from polaris.moments import show_utc
+from polaris.repeating import repeated
 from schedules.models import Gate
 
 # Slots are given out so far ahead: few claims, and still no two calls closer than the pace.
@@ -136,6 +137,7 @@ def is_open() -> bool:
     return current().closed_since is None
 
 
+@repeated
 def close(reason: str, *, by: str = "") -> bool:
     """Stop dialling; says whether it was open until now.
 
@@ -164,6 +166,7 @@ def _close(reason: str, by: str) -> bool:
     return False
 
 
+@repeated
 def reopen(*, by: str = "") -> bool:
     """Dial again; says whether the gate was closed. Without `by` only what no operator closed."""
     gate = Gate.objects.filter(pk=Gate.CALLS).exclude(closed_since=None)
@@ -191,8 +194,10 @@ def _gate() -> Gate:
 
 
 def _locked() -> Gate:
-    gate = Gate.objects.select_for_update().filter(pk=Gate.CALLS).first()
-    return gate or _gate()
+    rows = Gate.objects.filter(pk=Gate.CALLS)
+    if is_mongodb() and settings.MAX_CONCURRENT_CALLS:
+        touch(rows)  # the calls in hand are counted, and the gate itself may stay as it is
+    return rows.select_for_update().first() or _gate()
 
 
 def _probe(gate: Gate, moment: datetime) -> Admission:

@@ -15,12 +15,13 @@ from django.utils.module_loading import import_string
 
 from polaris.audit.changes import Changes, changes, gone, made
 from polaris.audit.recording import Act, record
-from polaris.database import atomic, committed_together
+from polaris.database import atomic, committed_together, touch
 from polaris.errors import ChangedMeanwhile, IllegalTransition, ScheduleNotFound
 from polaris.events import publish
 from polaris.inserting import insert
 from polaris.masking import mask_numbers, masked_number
 from polaris.moments import show_utc
+from polaris.repeating import repeated
 from polaris.states import move
 from schedules import arming
 from schedules.models import ActiveSchedule, CallSchedule
@@ -45,6 +46,7 @@ _WRITTEN = (
 )
 
 
+@repeated
 def create_schedule(
     *,
     plan: Plan,
@@ -79,6 +81,7 @@ def create_schedule(
     return schedule
 
 
+@repeated
 def change_schedule(schedule: CallSchedule, *, plan: Plan, **texts: str) -> CallSchedule:
     """Give a schedule a new plan and new texts (description, notes, the two ids).
 
@@ -130,6 +133,7 @@ def require_editable(schedule: CallSchedule) -> None:
     _require(schedule.status in EDITABLE, schedule, "changed")
 
 
+@repeated
 def pause(schedule: CallSchedule, *, hang_up: bool = False) -> CallSchedule:
     """Stop dialling until resumed. A call that still waits at the carrier is cancelled there; one
     that is under way goes on, or is ended with `hang_up`.
@@ -145,6 +149,7 @@ def pause(schedule: CallSchedule, *, hang_up: bool = False) -> CallSchedule:
     return schedule
 
 
+@repeated
 def resume(schedule: CallSchedule) -> CallSchedule:
     """Arm the next call after a pause. Occurrences that fell into the pause are not dialled.
 
@@ -167,6 +172,7 @@ def resume(schedule: CallSchedule) -> CallSchedule:
     return schedule
 
 
+@repeated
 def cancel(schedule: CallSchedule, *, hang_up: bool = False) -> CallSchedule:
     """No further call, for good. A call that still waits at the carrier is cancelled there; one
     that is under way goes on, or is ended with `hang_up`.
@@ -183,6 +189,7 @@ def cancel(schedule: CallSchedule, *, hang_up: bool = False) -> CallSchedule:
     return schedule
 
 
+@repeated
 def delete_schedule(schedule: CallSchedule) -> None:
     """Remove a schedule and what it had armed; the logs of its calls stay.
 
@@ -201,6 +208,7 @@ def delete_schedule(schedule: CallSchedule) -> None:
             announce("schedule.cancelled", schedule)
 
 
+@repeated
 def call_now(schedule: CallSchedule) -> CallSchedule:
     """Dial at once. A one-time call is brought forward; a recurring one gets an extra call.
 
@@ -256,7 +264,7 @@ def _arm_first(schedule: CallSchedule, *, occurrence: datetime) -> None:
 
 def _lock_armed(schedule: CallSchedule) -> None:
     """Wait for a runner that is writing these rows; from here on none can begin."""
-    ActiveSchedule.objects.filter(schedule=schedule).update(last_updated=timezone.now())
+    touch(ActiveSchedule.objects.filter(schedule=schedule), last_updated=timezone.now())
 
 
 def _stop_calls(schedule: CallSchedule, stop: str, *, closes: str = "") -> None:

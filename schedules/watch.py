@@ -18,6 +18,7 @@ from django.utils.module_loading import import_string
 from polaris.database import atomic
 from polaris.events import publish
 from polaris.moments import show_utc
+from polaris.repeating import repeated
 from schedules.models import ActiveSchedule, Runner, RunnerQuerySet, RunnerWatch
 from schedules.waiting import what_waits
 
@@ -99,6 +100,7 @@ def missing_since(whom: Watched = RUNNERS) -> datetime | None:
     return watch.missing_since if watch else None
 
 
+@repeated
 def note_missing(whom: Watched = RUNNERS) -> bool:
     """Nobody runs: tell so, unless nothing is armed or it was told; says whether it was."""
     moment = timezone.now()
@@ -126,6 +128,7 @@ def note_missing(whom: Watched = RUNNERS) -> bool:
     return True
 
 
+@repeated
 def note_back(whom: Watched = RUNNERS) -> bool:
     """Somebody runs: tell so, if it was told that nobody did; says whether it was."""
     watch = RunnerWatch.objects.filter(pk=whom.key).exclude(missing_since=None).first()

@@ -6,6 +6,7 @@ from polaris.audit.recording import Act, record, together
 from polaris.database import atomic, on_commit
 from polaris.errors import IllegalTransition
 from polaris.masking import mask_numbers
+from polaris.repeating import repeated
 from schedules import arming
 from tracking import ledger
 from tracking.announcing import announce_call
@@ -18,6 +19,7 @@ ASKABLE = LIVE | {CallStatus.UNKNOWN}
 _NOT_SAID = "What was found was not noted."
 
 
+@repeated
 def settle_as_failed(log: CallLog, *, by: str, reason: str = "") -> None:
     """Close a call that `by` has looked up at the carrier, for nobody else knows what became of it.
 
@@ -35,6 +37,7 @@ def settle_as_failed(log: CallLog, *, by: str, reason: str = "") -> None:
         on_commit(lambda: arming.wake_waiting(log.pk))
 
 
+@repeated
 def ask_now(log: CallLog) -> None:
     """Have the next runner ask the carrier what became of the call, instead of at its time.
 

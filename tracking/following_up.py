@@ -14,6 +14,7 @@ from django.utils import timezone
 from polaris.audit.recording import Act, record
 from polaris.database import atomic, renew_connection
 from polaris.errors import Unreadable
+from polaris.repeating import repeated
 from schedules import arming
 from schedules.models import CallSchedule
 from schedules.states import DIALLABLE
@@ -110,6 +111,7 @@ def _look_up(log: CallLog) -> None:
         _not_placed(log)
 
 
+@repeated
 def _bind(log: CallLog, report: CallReport) -> None:
     with atomic():
         verdict = apply_to(log, report)
@@ -118,6 +120,7 @@ def _bind(log: CallLog, report: CallReport) -> None:
     logger.info("%s is %s at the carrier: %s", log.pk, report.call_id, verdict)
 
 
+@repeated
 def _not_placed(log: CallLog) -> None:
     """The carrier has no such call: it is dialled again if that is still in time."""
     now = timezone.now()
@@ -189,6 +192,7 @@ def _ask_for(log: CallLog) -> None:
         _check_again(log, now + SILENCE)
 
 
+@repeated
 def _flag(log: CallLog, attention: str, now: datetime, *, at_once: bool = False) -> None:
     """Let an operator see it, once it has lasted."""
     if log.attention or not (at_once or now - log.timestamp > _LONGEST_DOUBT):

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from polaris.database import atomic
+from polaris.repeating import repeated
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import IN_HAND
 from tracking import ledger
@@ -53,6 +54,7 @@ def _try(job: Callable[[Any], object], row: Any) -> None:
         logger.exception("housekeeping failed at %r", row)
 
 
+@repeated
 def _settle_again(schedule: CallSchedule) -> None:
     # Looked at: the next turn begins with those that were not.
     CallSchedule.objects.filter(pk=schedule.pk).update(last_updated=timezone.now())
@@ -60,6 +62,7 @@ def _settle_again(schedule: CallSchedule) -> None:
         settle(schedule.pk)
 
 
+@repeated
 def _recover_attempt(log: CallLog) -> None:
     held = ActiveSchedule.objects.filter(
         schedule=log.schedule_id, attempt=log.attempt, occurrence__in=[log.occurrence]

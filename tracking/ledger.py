@@ -18,6 +18,7 @@ from polaris.audit.recording import Act, record, together
 from polaris.database import atomic, by_row, is_mongodb, sent_together, write_each
 from polaris.moments import show_utc
 from polaris.privacy.fields import sealed_value
+from polaris.repeating import repeated
 from polaris.states import move
 from schedules import arming
 from schedules.models import ActiveSchedule, CallSchedule
@@ -95,6 +96,7 @@ def new_row(armed: ActiveSchedule, *, now: datetime, status: str = CallStatus.PE
     )
 
 
+@repeated
 def record_accepted(batch: Sequence[Accepted]) -> None:
     """The carrier took these calls: write their ids, and arm what follows."""
     with atomic():
@@ -106,6 +108,7 @@ def record_accepted(batch: Sequence[Accepted]) -> None:
                 _write_alone(each)
 
 
+@repeated
 def record_refused(armed: ActiveSchedule, log: CallLog, error: CallNotAccepted) -> None:
     """The carrier refused the call for good."""
     with atomic(), together():
@@ -114,6 +117,7 @@ def record_refused(armed: ActiveSchedule, log: CallLog, error: CallNotAccepted) 
         _close(armed)
 
 
+@repeated
 def record_deferred(
     armed: ActiveSchedule, log: CallLog, error: CallNotAccepted, *, until: datetime
 ) -> None:
@@ -127,6 +131,7 @@ def record_deferred(
         settle(armed.schedule_id)
 
 
+@repeated
 def record_ambiguous(armed: ActiveSchedule, log: CallLog, error: CallNotAccepted) -> None:
     """We do not know whether the carrier took the call."""
     message = f"{error.message.rstrip('.')}. {_MAY_HAVE_BEEN_PLACED}"
@@ -136,6 +141,7 @@ def record_ambiguous(armed: ActiveSchedule, log: CallLog, error: CallNotAccepted
         _close(armed)
 
 
+@repeated
 def record_unknown(armed: ActiveSchedule) -> None:
     """An attempt that a runner opened and never closed: we do not know whether it dialled."""
     with atomic():
@@ -160,6 +166,7 @@ def abandon(log: CallLog) -> bool:
     )
 
 
+@repeated
 def record_given_up(armed: ActiveSchedule, log: CallLog, reason: str) -> None:
     """Close an attempt that the carrier has refused for now until it was too late."""
     with atomic():
@@ -168,6 +175,7 @@ def record_given_up(armed: ActiveSchedule, log: CallLog, reason: str) -> None:
         _close(armed)
 
 
+@repeated
 def record_missed(armed: ActiveSchedule, miss: Miss) -> None:
     """Write occurrences down that were never dialled, each with its reason in words, and arm the
     first one after them. Raises ClaimLost or AlreadyOpen."""
@@ -189,6 +197,7 @@ def record_missed(armed: ActiveSchedule, miss: Miss) -> None:
         _close(armed, after=max(miss.reasons))
 
 
+@repeated
 def record_waiting(armed: ActiveSchedule, wait: Wait) -> None:
     """Let an occurrence wait that cannot be dialled now."""
     moved = {"due_at": wait.until} if wait.is_due_then else {}
@@ -199,6 +208,7 @@ def record_waiting(armed: ActiveSchedule, wait: Wait) -> None:
         arming.wake_waiting(wait.on)  # it has ended while we wrote
 
 
+@repeated
 def record_impossible(armed: ActiveSchedule, reason: str) -> None:
     """Write down that an occurrence cannot be dialled, and pause its schedule until it is mended.
 

@@ -14,15 +14,16 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import IntegrityError, OperationalError
+from django.db import DatabaseError, IntegrityError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from polaris.database import atomic, renew_connection, sent_together
+from polaris.database import atomic, is_out_of_reach, renew_connection, sent_together
 from polaris.errors import Unreadable
 from polaris.privacy.fields import sealed_value
 from polaris.privacy.lookup_state import require_current
 from polaris.privacy.sealing import lookup_of
+from polaris.repeating import repeated
 from polaris.states import move
 from schedules import gate
 from schedules.models import ActiveSchedule, CallSchedule
@@ -141,7 +142,9 @@ def _though_broken(opens: Callable[[], dict[str, Opening]]) -> dict[str, Opening
     """The connection may have been lost since it was last used: then on a new one."""
     try:
         return opens()
-    except OperationalError:
+    except DatabaseError as error:
+        if not is_out_of_reach(error):
+            raise
         renew_connection()
         return opens()
 
@@ -173,8 +176,7 @@ def _open_together(
 ) -> dict[str, Opening]:
     held = rows.filter(status=ArmedStatus.PENDING).order_by("pk")
     try:
-        with atomic():
-            return _open(held, messages)
+        return _open_at_once(held, messages)
     except IntegrityError:
         opened: dict[str, Opening] = {}
         for armed_id in list(held.values_list("pk", flat=True)):
@@ -184,11 +186,15 @@ def _open_together(
 
 def _open_alone(held: QuerySet[ActiveSchedule], messages: Messages | None) -> dict[str, Opening]:
     try:
-        with atomic():
-            return _open(held, messages)
-    except IntegrityError:
-        with atomic():  # the line that was free a moment ago is now seen to be taken
-            return _open(held, messages)
+        return _open_at_once(held, messages)
+    except IntegrityError:  # the line that was free a moment ago is now seen to be taken
+        return _open_at_once(held, messages)
+
+
+@repeated
+def _open_at_once(rows: QuerySet[ActiveSchedule], messages: Messages | None) -> dict[str, Opening]:
+    with atomic():
+        return _open(rows, messages)
 
 
 def _open(rows: QuerySet[ActiveSchedule], messages: Messages | None = None) -> dict[str, Opening]:

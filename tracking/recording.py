@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from django.db import OperationalError
+from django.db import Error
 
+from polaris.database import is_out_of_reach
 from tracking import ledger
 from tracking.batches import Batches, Entry
 from tracking.ledger import Accepted
@@ -66,7 +67,7 @@ def _write_down(batch: list[_Entry]) -> None:
     """One answer that cannot be written does not keep the others from it."""
     error = _attempt([entry.item for entry in batch])
     for entry in batch:
-        alone = error and len(batch) > 1 and not isinstance(error, OperationalError)
+        alone = error and len(batch) > 1 and not is_out_of_reach(error)
         entry.error = _attempt([entry.item]) if alone else error
     if any(entry.error is None for entry in batch):
         open_the_gate()
@@ -87,7 +88,9 @@ def insist(attempt: Callable[[], None]) -> bool:
     for wait in _WAITS:
         try:
             attempt()
-        except OperationalError:
+        except Error as error:
+            if not is_out_of_reach(error):
+                raise
             logger.warning("the carrier's answer could not be written; it is tried again")
             time.sleep(wait)
         else:

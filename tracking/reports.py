@@ -11,6 +11,7 @@ from polaris.audit.changes import Changes
 from polaris.audit.recording import record, together
 from polaris.database import atomic, on_commit
 from polaris.masking import mask_phone
+from polaris.repeating import repeated
 from schedules import arming
 from schedules.models import CallSchedule, CallType
 from tracking.announcing import announce_call
@@ -34,6 +35,7 @@ class Verdict(StrEnum):
     CONFLICT = "conflict"
 
 
+@repeated
 def apply_report(report: CallReport) -> Verdict:
     """Move the call that `report` speaks of, and settle its schedule where the call has ended.
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 from polaris.audit.recording import record
 from polaris.database import atomic
 from polaris.errors import SchedulerFailure
+from polaris.repeating import repeated
 from polaris.states import move
 from schedules import arming
 from schedules.claims import LEAD
@@ -201,6 +202,7 @@ def _logs_of(schedules: set[str], occurrences: set[datetime]) -> dict[Key, CallL
     return {(str(log.schedule_id), log.occurrence, log.attempt): log for log in logs}
 
 
+@repeated
 def _take_over(dialled: _Open, call: CallReport) -> CallLog | None:
     """It was dialled as `call`. None where its number has another call that is not over."""
     log = dialled.log
@@ -250,6 +252,7 @@ def _close_all(
         findings.closed.extend(_close(each) for each in found)
 
 
+@repeated
 def _close(each: _Open) -> CallLog:
     log, now = each.log, timezone.now()
     ending = {

@@ -4,6 +4,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from polaris.audit.recording import Act, record
+from polaris.database import touch
 from polaris.states import move
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.services import announce
@@ -16,7 +17,7 @@ def settle(schedule_id: str) -> None:
     """Move a schedule on, from its rows alone: safe to repeat, and to call from either side of a
     race between the carrier's answer and its webhooks (both write the log's row first)."""
     # Takes the schedule's lock: nobody opens another attempt between the look and the move.
-    CallSchedule.objects.filter(pk=schedule_id).update(status=F("status"))
+    touch(CallSchedule.objects.filter(pk=schedule_id), status=F("status"))
     logs = CallLog.objects.filter(schedule_id=schedule_id)
     if logs.filter(status__in=LIVE | {CallStatus.PENDING}).exists():
         return

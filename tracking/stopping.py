@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from polaris.audit.recording import Act, record
 from polaris.database import atomic
+from polaris.repeating import repeated
 from polaris.states import move
 from tracking.models import CallLog
 from tracking.states import ON_THE_LINE, CallStatus
@@ -23,6 +24,7 @@ def stop_calls(schedule_id: str, *, stop: str, closes: str = "") -> None:
     placed.update(stop=stop, next_check_at=timezone.now())
 
 
+@repeated
 def close_deferred(logs: QuerySet[CallLog], reason: str) -> int:
     """Calls that the carrier has refused for now and that nobody wants any more; says how many."""
     with atomic():

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from polaris.audit.acting import CARRIER, acting
 from polaris.database import atomic, one_statement
+from polaris.repeating import repeated
 from tracking.reports import Verdict, apply_report
 from webhooks.models import WebhookEvent
 from webhooks.translation import (
@@ -54,6 +55,7 @@ def act_upon(event: WebhookEvent, fields: QueryDict) -> None:
         _process(event, fields)
 
 
+@repeated
 def _process(event: WebhookEvent, fields: QueryDict) -> None:
     with acting(CARRIER), atomic():
         report = to_report(fields, attempt_id=event.attempt_id)

@@ -20,6 +20,7 @@ from polaris.access import AGENT_CLAIM
 from polaris.accounts.signing_keys import keys_in_use
 from polaris.audit.accounts import record_sign_out, record_token
 from polaris.database import atomic
+from polaris.repeating import repeated
 
 _LONGEST = 256
 _USER, _FAMILY, _PASSWORD = "user_id", "family", "pwd"
@@ -47,6 +48,7 @@ class RefreshToken(simplejwt.RefreshToken):
         """Nothing: whoever spends it finds out, in the same step as everybody else who tries."""
 
 
+@repeated
 def issue(*, user: Any, agent: str = "", family: str = "") -> RefreshToken:
     """A refresh token for `user`, and for one agent instance where it names one.
 
@@ -77,12 +79,17 @@ def rotate(raw: str) -> RefreshToken:
     spent = RefreshToken(raw)  # type: ignore[arg-type]
     user = account_of(spent)
     try:
-        with atomic():
-            _spend(spent)
-            return issue(user=user, agent=spent.get(AGENT_CLAIM, ""), family=spent[_FAMILY])
+        return _exchange(spent, user)
     except IntegrityError as error:
         _end_family(spent, user, "A refresh token was used twice.")
         raise TokenError("The token has been used before; sign in again.") from error
+
+
+@repeated
+def _exchange(spent: RefreshToken, user: Any) -> RefreshToken:
+    with atomic():
+        _spend(spent)
+        return issue(user=user, agent=spent.get(AGENT_CLAIM, ""), family=spent[_FAMILY])
 
 
 def end(raw: str) -> None:
@@ -143,11 +150,17 @@ def _end_family(token: RefreshToken, user: Any, reason: str) -> None:
     has_ended = False
     while left := _unspent(token):
         for each in left:
-            with suppress(IntegrityError), atomic():  # it may have been spent meanwhile
-                BlacklistedToken.objects.create(token=each)
-                if not has_ended:
-                    record_sign_out(user, reason)
+            with suppress(IntegrityError):  # it may have been spent meanwhile
+                _spend_unused(each, user, "" if has_ended else reason)
                 has_ended = True
+
+
+@repeated
+def _spend_unused(token: OutstandingToken, user: Any, reason: str) -> None:
+    with atomic():
+        BlacklistedToken.objects.create(token=token)
+        if reason:
+            record_sign_out(user, reason)
 
 
 def _unspent(token: RefreshToken) -> list[OutstandingToken]:

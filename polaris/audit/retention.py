@@ -9,6 +9,7 @@ from polaris.audit.models import AuditChain, AuditEntry, unguarded
 from polaris.audit.recording import Act, record
 from polaris.audit.sealing import locked_chain, move_chain
 from polaris.database import atomic
+from polaris.repeating import repeated
 
 _AT_ONCE = 2000
 
@@ -26,6 +27,7 @@ def prune() -> int:
     return forgotten
 
 
+@repeated
 def prune_batch(before: datetime) -> int:
     """Forget at most so many sealed entries, up to the first that happened at `before` or later.
 

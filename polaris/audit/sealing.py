@@ -17,6 +17,7 @@ from django.db import connection
 from polaris.audit.models import CONTENT, AuditChain, AuditEntry, unguarded
 from polaris.database import atomic, is_mongodb
 from polaris.moments import show_utc
+from polaris.repeating import repeated
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def seal() -> int:
     return sealed
 
 
+@repeated
 def seal_batch() -> int:
     """Seal at most AT_ONCE entries in one transaction. Raises SealedMeanwhile."""
     with atomic():

@@ -18,6 +18,7 @@ from polaris.audit.models import AuditChain, AuditEntry
 from polaris.audit.sealing import SealedMeanwhile, seal
 from polaris.database import atomic
 from polaris.metrics.models import Counter
+from polaris.repeating import repeated
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ def count() -> int:
     return counted
 
 
+@repeated
 def count_batch() -> int:
     """Count at most AT_ONCE entries in one transaction; says how many those were.
 

@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 
 from polaris.audit.recording import Act, record
 from polaris.database import atomic
+from polaris.repeating import repeated
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +37,24 @@ def erase_person(number: str, *, hang_up: bool = False, dry_run: bool = False) -
     until it is over its log is left, and said so. With `dry_run` it only counts."""
     erased = Erased()
     for path in settings.ERASERS:
-        with atomic():
-            done = Erased(left=erased.left)
-            import_string(path)(number, done, hang_up=hang_up, dry_run=dry_run)
-            if not dry_run:
-                _record(done)
+        done = _erase(path, number, hang_up=hang_up, dry_run=dry_run)
+        erased.left += done.left
         for kind, count in done.counts.items():
             erased.add(kind, count)
     if not dry_run:
         logger.info("a person was erased: %s", _in_words(erased.counts.items()))
     return erased
+
+
+@repeated
+def _erase(path: str, number: str, *, hang_up: bool, dry_run: bool) -> Erased:
+    """One room."""
+    done = Erased()
+    with atomic():
+        import_string(path)(number, done, hang_up=hang_up, dry_run=dry_run)
+        if not dry_run:
+            _record(done)
+    return done
 
 
 def _record(done: Erased) -> None:

@@ -16,6 +16,7 @@ from polaris.privacy.fields import LookupField
 from polaris.privacy.lookup_state import adopt_quietly, current, own_key
 from polaris.privacy.models import LookupState
 from polaris.privacy.resealing import Outcome, fields_of, hash_again
+from polaris.repeating import repeated
 
 
 class CannotRotate(Exception):
@@ -42,6 +43,7 @@ def rotate(*, after_each: Callable[[Outcome], None] | None = None) -> None:
     )
 
 
+@repeated
 def _begin(target: str) -> None:
     state = current()
     if state is None:

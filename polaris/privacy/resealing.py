@@ -16,6 +16,7 @@ from polaris.database import atomic
 from polaris.errors import Unreadable
 from polaris.privacy.fields import LookupField, Sealed, SealedField, stored_text
 from polaris.privacy.sealing import lookup_of, newest_mark
+from polaris.repeating import repeated
 
 # Rows that are locked together, for some milliseconds.
 AT_ONCE = 50
@@ -103,16 +104,24 @@ def _walk(
     `within` is told of each batch in its transaction, `after_each` when that is over."""
     total, last = Outcome(), ""
     while batch := list(rows.filter(pk__gt=last).order_by("pk").values_list(*names)[:AT_ONCE]):
-        done = Outcome()
-        with atomic():
-            for values in batch:
-                done.add(_try(move, values))
-            within(done)
+        done = _move_batch(batch, move, within)
         total.add(done)
         last = batch[-1][0]
         if after_each:
             after_each(done)
     return total
+
+
+@repeated
+def _move_batch(
+    batch: list[tuple[Any, ...]], move: Callable[..., Outcome], within: Callable[[Outcome], None]
+) -> Outcome:
+    done = Outcome()
+    with atomic():
+        for values in batch:
+            done.add(_try(move, values))
+        within(done)
+    return done
 
 
 def _try(move: Callable[..., Outcome], values: tuple[Any, ...]) -> Outcome:

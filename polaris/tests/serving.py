@@ -19,7 +19,8 @@ NOWHERE = "http://127.0.0.1:9"  # a carrier that nobody asks
 def scratch(folder: Path, **environment: str) -> Stack:
     """Processes over a migrated SQLite file in `folder`; none is started yet."""
     stack = Stack(SimpleNamespace(url=NOWHERE), folder)
-    stack.environment |= {"DATABASE_URL": f"sqlite:///{folder / 'scratch.sqlite3'}"} | environment
+    file = f"sqlite:///{folder / 'scratch.sqlite3'}"
+    stack.environment |= {"DATABASE_URL": file, "MONGODB_URL": ""} | environment
     manage(stack, "migrate", "--verbosity", "0")
     return stack
 

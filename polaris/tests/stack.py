@@ -50,7 +50,7 @@ class Stack:
             "ENCRYPTION_KEYS": ",".join(settings.ENCRYPTION_KEYS),
             "LOOKUP_KEYS": ",".join(settings.LOOKUP_KEYS),
             "HTTPS_ONLY": "false",
-            "DATABASE_URL": database_url(),
+            **which_database(),
             "TWILIO_ACCOUNT_SID": settings.TWILIO_ACCOUNT_SID,
             "TWILIO_AUTH_TOKEN": settings.TWILIO_AUTH_TOKEN,
             "TWILIO_FROM_NUMBER": settings.TWILIO_FROM_NUMBER,
@@ -135,8 +135,17 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def which_database() -> dict[str, str]:
+    """The variables by which a process chooses the test database."""
+    if connection.vendor == "mongodb":
+        database = connection.settings_dict
+        chosen = {"MONGODB_URL": database["HOST"], "DATABASE_NAME": database["NAME"]}
+        return {"DATABASE_URL": "", **chosen}
+    return {"DATABASE_URL": database_url(), "MONGODB_URL": ""}
+
+
 def database_url() -> str:
-    """The test database's address, for processes."""
+    """The address of a test database that speaks SQL."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{database['NAME']}"

@@ -55,6 +55,7 @@ def test_the_writers_of_a_process_queue_up_instead_of_asking_sqlite_again_and_ag
     assert failures == []
 
 
+@pytest.mark.sql("MongoDB has no savepoints: a write that is refused undoes its transaction")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("block", [atomic, one_statement])
 def test_a_write_that_is_refused_leaves_the_transaction_usable(block):
@@ -67,6 +68,7 @@ def test_a_write_that_is_refused_leaves_the_transaction_usable(block):
     assert Gate.objects.get().reason == "written"
 
 
+@pytest.mark.sql("MongoDB has no savepoints: a write that is refused undoes its transaction")
 @pytest.mark.django_db(transaction=True)
 def test_without_a_savepoint_an_error_undoes_everything():
     def go_on_after_an_error():
@@ -148,6 +150,7 @@ def test_of_what_is_committed_together_one_refusal_undoes_all(twice):
     assert connection.get_autocommit()
 
 
+@pytest.mark.sql("MongoDB has no foreign keys")
 @pytest.mark.django_db(transaction=True)
 def test_what_the_database_judges_at_the_commit_undoes_all():
     def send():

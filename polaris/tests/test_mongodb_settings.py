@@ -15,7 +15,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.db.migrations import RunSQL
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
@@ -30,6 +30,7 @@ from polaris.database import atomic, can_skip_locked, is_mongodb, on_commit
 from polaris.models import SignIn, Tally
 from polaris.privacy.fields import stored_text
 from polaris.privacy.resealing import behind
+from polaris.tests.mongodb_loopback import loopback
 from schedules.models import ActiveSchedule, CallSchedule
 from tracking.models import CallLog
 
@@ -43,11 +44,16 @@ needs_the_back_end = pytest.mark.skipif(
 
 def python(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `code` with no database chosen but by `variables`."""
+    return process([sys.executable, "-c", code], PYTHONWARNINGS="error", **variables)
+
+
+def process(command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `command` with no database chosen but by `variables`."""
     others = {"DATABASE_URL", "MONGODB_URL", "DATABASE_NAME"}
     own = {name: value for name, value in os.environ.items() if name not in others}
-    own |= {"DJANGO_SETTINGS_MODULE": "polaris.settings", "PYTHONWARNINGS": "error"}
+    own["DJANGO_SETTINGS_MODULE"] = "polaris.settings"
     return subprocess.run(
-        [sys.executable, "-c", code],
+        command,
         cwd=settings.BASE_DIR,
         env=own | variables,
         capture_output=True,
@@ -66,8 +72,6 @@ def manage(before: str = "", **variables: str) -> subprocess.CompletedProcess[st
 # -- what the child says of itself ---------------------------------------------------------------
 def tell() -> None:
     """Everything that the tests below ask, as JSON."""
-    # Whoever connects asks this first; a schema editor and an empty transaction ask nothing more.
-    connections["default"].get_database_version = lambda: (6, 0)
     call_command("check", databases=["default"])
     found = {
         "settings": settings_found(),
@@ -261,21 +265,22 @@ def refused_writes() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
     """What a process with MongoDB's settings says of itself."""
-    child = python(
-        "import django; django.setup(); "
-        "from polaris.tests import test_mongodb_settings; test_mongodb_settings.tell()",
-        MONGODB_URL=NOWHERE,
-        DATABASE_NAME="polaris-check",
-    )
+    with loopback() as server:
+        child = python(
+            "import django; django.setup(); "
+            "from polaris.tests import test_mongodb_settings; test_mongodb_settings.tell()",
+            MONGODB_URL=server.url,
+            DATABASE_NAME="polaris-check",
+        )
     assert child.returncode == 0, child.stderr
-    return json.loads(child.stdout.splitlines()[-1])
+    return json.loads(child.stdout.splitlines()[-1]) | {"url": server.url}
 
 
 @needs_the_back_end
 def test_the_two_variables_choose_the_database(found):
     assert found["settings"]["database"] == {
         "ENGINE": "django_mongodb_backend",
-        "HOST": NOWHERE,
+        "HOST": found["url"],
         "NAME": "polaris-check",
     }
     assert found["settings"]["vendor"] == "mongodb"
@@ -378,6 +383,23 @@ def test_an_address_of_no_mongodb_is_refused(url):
         mongodb.database(url, "polaris", database_url="")
 
     assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "option", ["w=1", "W=0", "readPreference=secondaryPreferred", "ssl=true&w=2"]
+)
+def test_an_address_that_lets_a_ledger_row_be_lost_or_overlooked_is_refused(option):
+    with pytest.raises(ImproperlyConfigured, match=r"^MONGODB_URL says (w|readPreference)="):
+        mongodb.database(f"mongodb://example.com/?{option}", "polaris", database_url="")
+
+
+@needs_the_back_end
+def test_a_write_is_one_of_the_majority_and_nobody_waits_half_a_minute():
+    url = "mongodb://example.com/?w=majority&readPreference=primary&connecttimeoutms=500"
+
+    chosen = mongodb.database(url, "polaris", database_url="")
+
+    assert chosen["OPTIONS"] == {"w": "majority", "serverSelectionTimeoutMS": 3000}
 
 
 @pytest.mark.parametrize("name", ["a b", "a.b", "a/b", "$a", "a" * 64])

@@ -18,7 +18,7 @@ from polaris.privacy.lookup_state import WrongLookupKey
 from polaris.privacy.models import LookupState
 from polaris.privacy.resealing import behind, how_many_are_behind
 from polaris.privacy.sealing import lookup_of
-from polaris.tests.stack import HOME, database_url, wait_until
+from polaris.tests.stack import HOME, wait_until, which_database
 from schedules.models import CallSchedule, Runner
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
 from tracking import dialling
@@ -141,7 +141,7 @@ def rotate(settings, *, slow: bool = False) -> subprocess.Popen[bytes]:
         "DJANGO_SETTINGS_MODULE": "polaris.settings",
         "ENV_FILE": os.devnull,
         "SECRET_KEY": of_the_suite.SECRET_KEY,
-        "DATABASE_URL": database_url(),
+        **which_database(),
         "ENCRYPTION_KEYS": ",".join(settings.ENCRYPTION_KEYS),
         "LOOKUP_KEYS": ",".join(settings.LOOKUP_KEYS),
     }

@@ -14,7 +14,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from polaris.accounts.tokens import issue
-from polaris.tests.stack import database_url
+from polaris.tests.stack import which_database
 from polaris.throttling import counting, writes
 from polaris.throttling.limits import Limit, Patience
 from polaris.throttling.models import Tally
@@ -229,7 +229,7 @@ def test_real_processes_share_one_limit():
         "DJANGO_SETTINGS_MODULE": "polaris.settings",
         "ENV_FILE": os.devnull,
         "SECRET_KEY": django_settings.SECRET_KEY,
-        "DATABASE_URL": database_url(),
+        **which_database(),
     }
     children = [
         subprocess.Popen(

@@ -21,6 +21,7 @@ from polaris.audit.recording import Act, record
 from polaris.database import atomic, renew_connection
 from polaris.events import Event, on
 from polaris.moments import whole_milliseconds
+from polaris.repeating import repeated
 from polaris.states import move
 from tracking.models import Notification
 from tracking.notifications.channels import Channel, DeliveryFailed, configured_channels
@@ -65,6 +66,7 @@ def deliver_due() -> int:
         renew_connection()
 
 
+@repeated
 def resend(notifications: QuerySet[Notification]) -> int:
     """Let those that have failed wait again, with every attempt before them; says how many."""
     failed = notifications.filter(status=Status.FAILED)

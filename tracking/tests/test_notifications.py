@@ -20,10 +20,11 @@ from django.conf import settings as django_settings
 from django.core import mail
 from django.core.checks import run_checks
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from polaris.database import atomic
 from polaris.events import CALL_EVENTS, EVENTS, SCHEDULE_EVENTS, publish
 from schedules import gate, services
 from schedules.models import CallSchedule
@@ -226,7 +227,7 @@ def test_a_message_is_rolled_back_with_the_change_that_it_tells_of(mailing):
     schedule = CallScheduleFactory()
 
     def pause_and_fail() -> None:
-        with transaction.atomic():
+        with atomic():
             services.pause(schedule)
             raise SetbackError
 
@@ -249,11 +250,12 @@ def test_a_broken_channel_does_not_harm_the_change(db, use, caplog):
     assert "no message could be written of schedule.paused" in caplog.text
 
 
+@pytest.mark.sql("MongoDB has no savepoints: a write that is refused undoes its transaction")
 def test_a_message_that_the_database_refuses_does_not_harm_the_change(db, use, caplog):
     use(RecordingChannel)
     schedule = CallScheduleFactory()
 
-    with transaction.atomic():
+    with atomic():
         event = publish("call.failed")
         outbox.write_down(event)  # the same event again: the unique constraint refuses it
         services.pause(schedule)

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
+from polaris.database import atomic
 from polaris.tests.stack import Stack, wait_until
 from schedules import services
 from schedules.models import ActiveSchedule, CallSchedule, Runner
@@ -66,7 +66,7 @@ def arranged(
 
 def arranged_together(endings: Iterable[str], **more: Any) -> list[CallSchedule]:
     """As `arranged`, in one transaction: no runner sees some of them only."""
-    with transaction.atomic():
+    with atomic():
         return [arranged(ending, **more) for ending in endings]
 
 

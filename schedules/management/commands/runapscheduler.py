@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
 from polaris.audit.acting import this_process_is
-from polaris.database import in_one_line
+from polaris.database import in_one_line, refuse_unfit_server
 from polaris.demo import refuse_demo_operator
 from schedules import runner
 
@@ -26,6 +26,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
+        refuse_unfit_server()
         refuse_demo_operator()
         import_string(settings.SCHEDULER_PREFLIGHT)()
         runner.keep_connections()
