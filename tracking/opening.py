@@ -5,6 +5,7 @@ the ledger for all of them, the others find their row.
 """
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from django.db import IntegrityError, OperationalError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from polaris.database import atomic, renew_connection, sent_together
+from polaris.database import among, atomic, renew_connection, sent_together
 from polaris.errors import Unreadable
+from polaris.inserting import insert_all
 from polaris.privacy.fields import sealed_value
 from polaris.privacy.lookup_state import require_current
 from polaris.privacy.sealing import lookup_of
@@ -112,7 +114,7 @@ def _open_alone(lease: str, armed_id: str) -> dict[str, Opening]:
 
 def _held(lease: str) -> QuerySet[ActiveSchedule]:
     rows = ActiveSchedule.objects.filter(lease=lease, status=ArmedStatus.PENDING)
-    return rows.order_by("pk")
+    return rows.order_by("pk").defer("created_at", "last_updated", "next_execution", "waits_on")
 
 
 def _open(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
@@ -122,7 +124,7 @@ def _open(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
     held = list(rows.select_for_update())
     existing = _logs_of(held)
     schedules = _lock_schedules(held)
-    live = _live_calls(schedules.values())
+    live = _LiveCalls(schedules.values())
     halt = gate.current().reason if any(is_too_late(armed, now) for armed in held) else ""
     openings = {}
     for armed in held:
@@ -131,11 +133,12 @@ def _open(rows: QuerySet[ActiveSchedule]) -> dict[str, Opening]:
             continue
         armed.schedule = schedules[armed.schedule_id]
         key = (armed.schedule_id, armed.occurrence, armed.attempt)
-        decision = decide(armed, existing=existing.get(key), live=live, now=now, halt=halt)
+        concerning = live.concerning(armed.schedule)
+        decision = decide(armed, existing=existing.get(key), live=concerning, now=now, halt=halt)
         opening = openings[armed.pk] = Opening(armed, decision)
         if isinstance(decision, Dial):
             opening.log = _renewed(decision.deferred, armed, now) or ledger.new_row(armed, now=now)
-            live.append(opening.log)
+            live.add(opening.log)
     _write([opening for opening in openings.values() if opening.log], now)
     return openings
 
@@ -159,10 +162,10 @@ def _write(dialled: list[Opening], now: datetime) -> None:
     new = sorted((log for log in logs if log._state.adding), key=lambda log: log.phone_lookup)
     again = [log for log in logs if not log._state.adding]
     with sent_together():
-        ActiveSchedule.objects.filter(pk__in=[each.armed.pk for each in dialled]).update(
+        ActiveSchedule.objects.filter(among("pk", [each.armed.pk for each in dialled])).update(
             status=ArmedStatus.RUNNING, last_updated=now
         )
-        CallLog.objects.bulk_create(new)
+        insert_all(new)
         for log in again:
             move(
                 CallLog.objects.filter(pk=log.pk),
@@ -173,7 +176,7 @@ def _write(dialled: list[Opening], now: datetime) -> None:
                 timestamp=log.timestamp,
             )
         move(
-            CallSchedule.objects.filter(pk__in=[each.armed.schedule_id for each in dialled]),
+            CallSchedule.objects.filter(among("pk", [each.armed.schedule_id for each in dialled])),
             to=ScheduleStatus.RUNNING,
             sources=DIALLABLE,
         )
@@ -184,8 +187,8 @@ def _write(dialled: list[Opening], now: datetime) -> None:
 def _logs_of(held: list[ActiveSchedule]) -> dict[tuple[str, datetime, int], CallLog]:
     """The logs of these very attempts, locked: rare, for most are opened for the first time."""
     logs = CallLog.objects.filter(
-        schedule_id__in=[armed.schedule_id for armed in held],
-        occurrence__in=[armed.occurrence for armed in held],
+        among("schedule_id", [armed.schedule_id for armed in held]),
+        occurrence__in={armed.occurrence for armed in held},
     )
     return {
         (str(log.schedule_id), log.occurrence, log.attempt): log
@@ -195,8 +198,9 @@ def _logs_of(held: list[ActiveSchedule]) -> dict[tuple[str, datetime, int], Call
 
 
 def _lock_schedules(held: list[ActiveSchedule]) -> dict[str, CallSchedule]:
-    rows = CallSchedule.objects.filter(pk__in={armed.schedule_id for armed in held})
-    locked = {schedule.pk: schedule for schedule in rows.order_by("pk").select_for_update()}
+    rows = CallSchedule.objects.filter(among("pk", {armed.schedule_id for armed in held}))
+    rows = rows.defer("created_at", "last_updated").order_by("pk")
+    locked = {schedule.pk: schedule for schedule in rows.select_for_update()}
     for schedule in locked.values():
         # One line per number holds by this hash: whoever wrote the row may have had another key.
         with suppress(Unreadable):
@@ -204,10 +208,26 @@ def _lock_schedules(held: list[ActiveSchedule]) -> dict[str, CallSchedule]:
     return locked
 
 
-def _live_calls(schedules: Iterable[CallSchedule]) -> list[CallLog]:
-    schedules = list(schedules)
-    concerned = Q(schedule_id__in=[schedule.pk for schedule in schedules]) | Q(
-        phone_lookup__in={schedule.phone_lookup for schedule in schedules}, attempt__gt=0
-    )
-    rows = CallLog.objects.on_the_line().filter(concerned)
-    return list(rows.only("schedule_id", "occurrence", "phone_lookup"))
+class _LiveCalls:
+    """Calls that may be on the line: of some schedules, or to their numbers."""
+
+    def __init__(self, schedules: Iterable[CallSchedule]) -> None:
+        self._of_schedule: dict[str, list[CallLog]] = defaultdict(list)
+        self._to_number: dict[str, list[CallLog]] = defaultdict(list)
+        schedules = list(schedules)
+        concerned = among("schedule_id", [schedule.pk for schedule in schedules]) | (
+            among("phone_lookup", {schedule.phone_lookup for schedule in schedules})
+            & Q(attempt__gt=0)
+        )
+        rows = CallLog.objects.on_the_line().filter(concerned)
+        for log in rows.only("schedule_id", "occurrence", "phone_lookup"):
+            self.add(log)
+
+    def add(self, log: CallLog) -> None:
+        """One that has just been opened."""
+        self._of_schedule[str(log.schedule_id)].append(log)
+        self._to_number[log.phone_lookup].append(log)
+
+    def concerning(self, schedule: CallSchedule) -> list[CallLog]:
+        """Those that may stand in the way of its call."""
+        return [*self._of_schedule[schedule.pk], *self._to_number[schedule.phone_lookup]]
