@@ -16,7 +16,7 @@ from bench.contenders import CONTENDERS
 from bench.contenders.polaris_runners import PolarisRunners
 from bench.databases import Server
 from bench.judge import carrier
-from bench.measures import MEASURES
+from bench.measures import MEASURES, ON_REQUEST
 from bench.plot import draw
 from bench.processes import HOME, Failed, Processes
 from bench.table import to_markdown
@@ -55,6 +55,7 @@ def _run(options: argparse.Namespace, server: Server) -> None:
             contenders=[CONTENDERS[name] for name in options.only],
             calls=options.calls,
             rounds=options.rounds,
+            schedules=options.schedules,
         )
         _measure(bench, options)
 
@@ -79,9 +80,12 @@ def _write(found: dict[str, object], folder: Path) -> None:
 
 def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
-    parser.add_argument("measures", nargs="*", help=f"any of {' '.join(MEASURES)} (all)")
+    parser.add_argument("measures", nargs="*", help=f"any of {' '.join(MEASURES)} (all but day)")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (3)")
     parser.add_argument("--calls", type=int, default=1000, help="calls due at once (1000)")
+    parser.add_argument(
+        "--schedules", type=int, default=10_000_000, help="of the day that is replayed (10000000)"
+    )
     parser.add_argument("--only", default="", help=f"some of {','.join(CONTENDERS)}")
     parser.add_argument("--runners", type=int, default=2, help="Polaris's runner processes (2)")
     parser.add_argument("--workers", type=int, default=64, help="SCHEDULER_WORKERS of each (64)")
@@ -89,7 +93,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--redis", default="redis://127.0.0.1:6379/15", help="an empty database")
     parser.add_argument("--results", type=Path, default=HOME / "bench" / "results")
     options = parser.parse_args()
-    options.measures = options.measures or list(MEASURES)
+    options.measures = options.measures or [each for each in MEASURES if each not in ON_REQUEST]
     options.only = options.only.split(",") if options.only else list(CONTENDERS)
     unknown = [*({*options.measures} - {*MEASURES}), *({*options.only} - {*CONTENDERS})]
     if unknown:

@@ -50,6 +50,7 @@ class Server:
             "synchronous_commit",
             "shared_buffers",
             "full_page_writes",
+            "autovacuum",
         )
         return {name: self._connection.execute(f"SHOW {name}").fetchone()[0] for name in names}
 

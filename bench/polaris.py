@@ -86,6 +86,18 @@ class Polaris:
             worker.wait_for(" ready.")
         return started
 
+    def run_module(self, module: str, *arguments: str) -> str:
+        """Run a module of the bench in this environment to its end; returns what it printed."""
+        return self._processes.run(module, ["-m", module, *arguments], **self._environment)
+
+    def start_claimer(self, batch: int) -> Child:
+        """A process that claims what is due in such batches (bench/claimer.py), once it is told."""
+        command = ["-m", "bench.claimer", str(batch)]
+        claimer = self._processes.start("claimer", command, **self._environment)
+        self.children.append(claimer)
+        claimer.wait_for("ready")
+        return claimer
+
     def start_web(self) -> Child:
         """One web process that answers, started as README says."""
         command = ["-m", "uvicorn", "polaris.asgi:application", "--host", "127.0.0.1"]

@@ -3,6 +3,8 @@
 This is the one file of the bench that knows Polaris's models. Run in Polaris's environment:
 
     python -m bench.polaris_rows calls      schedules [[number, seconds since the epoch], …]
+    python -m bench.polaris_rows due        arms {"calls": …, "recurring": …, "at": seconds}
+    python -m bench.polaris_rows seal       seals the audit; tells how many entries, and how long
     python -m bench.polaris_rows waiting    arms so many schedules in the far future
     python -m bench.polaris_rows logs       writes {"logs": …, "owners": …} logs of past calls
     python -m bench.polaris_rows users      makes {"name": is_superuser, …}; tells their tokens
@@ -10,7 +12,9 @@ This is the one file of the bench that knows Polaris's models. Run in Polaris's 
 
 import json
 import sys
+import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import django
 
@@ -20,13 +24,18 @@ from django.contrib.auth import get_user_model  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from bench.account import number  # noqa: E402
 from polaris.access import owner_id  # noqa: E402
 from polaris.accounts.tokens import issue  # noqa: E402
+from polaris.audit.sealing import seal  # noqa: E402
 from polaris.database import atomic  # noqa: E402
-from schedules.models import CallSchedule  # noqa: E402
+from schedules.models import ActiveSchedule, CallSchedule  # noqa: E402
 from schedules.planning import make_plan  # noqa: E402
 from schedules.services import create_schedule  # noqa: E402
+from schedules.states import ScheduleStatus  # noqa: E402
 from tracking.models import CallLog  # noqa: E402
+
+_AT_ONCE = 1000
 
 
 def calls(asked: list[tuple[str, float]]) -> int:
@@ -35,6 +44,43 @@ def calls(asked: list[tuple[str, float]]) -> int:
         for phone, moment in asked:
             _schedule(phone, datetime.fromtimestamp(moment, UTC))
     return len(asked)
+
+
+def due(asked: dict[str, Any]) -> int:
+    """Arm calls that are due at one moment, each to a number of its own; the first `recurring` of
+    them come again the next day. Rows as the service writes them, many in a statement."""
+    moment = datetime.fromtimestamp(asked["at"], UTC)
+    daily = {"enabled": True, "frequency": "daily"}
+    for start in range(0, asked["calls"], _AT_ONCE):
+        turns = range(start, min(start + _AT_ONCE, asked["calls"]))
+        schedules = [
+            CallSchedule(
+                created_by="user_1",
+                agent_instance_id="agent_1",
+                status=ScheduleStatus.SCHEDULED,
+                phone=number(turn),
+                scheduled_time=moment,
+                timezone="UTC",
+                repeat_config=daily if turn < asked["recurring"] else None,
+            )
+            for turn in turns
+        ]
+        with atomic():
+            CallSchedule.objects.bulk_create(schedules)
+            ActiveSchedule.objects.bulk_create(
+                ActiveSchedule(
+                    schedule=each, occurrence=moment, next_execution=moment, due_at=moment
+                )
+                for each in schedules
+            )
+    _settle_statistics()
+    return asked["calls"]
+
+
+def seal_audit(_: None) -> dict[str, float]:
+    """As housekeeping does: one process, an entry after the other."""
+    begun = time.perf_counter()
+    return {"entries": seal(), "seconds": time.perf_counter() - begun}
 
 
 def waiting(count: int) -> int:
@@ -133,7 +179,14 @@ def _settle_statistics() -> None:
         cursor.execute("VACUUM ANALYZE")
 
 
-_WRITERS = {"calls": calls, "waiting": waiting, "logs": logs, "users": users}
+_WRITERS = {
+    "calls": calls,
+    "due": due,
+    "seal": seal_audit,
+    "waiting": waiting,
+    "logs": logs,
+    "users": users,
+}
 
 if __name__ == "__main__":
     print(json.dumps(_WRITERS[sys.argv[1]](json.load(sys.stdin))))

@@ -71,6 +71,88 @@ def _lateness(found: dict[str, Any]) -> str:
     return f"{title}\n\n{_table(heads, rows)}"
 
 
+def _runners(found: dict[str, Any]) -> str:
+    rows = [
+        [
+            count,
+            _spread(each["rate"], "{:.0f}"),
+            _spread(each["to_one"], "{:.2f}"),
+            *(_spread(each[name], "{:.1f}") for name in ("p50", "p99", "max")),
+            *_counts(each),
+        ]
+        for count, each in found["runners"].items()
+    ]
+    heads = [
+        "runners", "drain, calls/s", "of one runner's", "lateness p50, ms", "p99, ms", "max, ms",
+        "lost", "twice", "rows missing",
+    ]  # fmt: skip
+    title = f"## runners: {found['calls']} calls due at once, and {found['per_second']} a second"
+    return f"{title}\n\n{_table(heads, rows)}"
+
+
+def _claims(found: dict[str, Any]) -> str:
+    names = [
+        "rate", "python_ms", "database_ms", "claim_ms", "open_ms", "dial_ms", "record_ms",
+    ]  # fmt: skip
+    rows = [
+        [name, *(_spread(each.get(of), "{:.0f}" if of == "rate" else "{:.2f}") for of in names)]
+        for name, each in found["ways"].items()
+    ]
+    heads = [
+        "who", "occurrences/s", "Python, ms of a core each", "PostgreSQL, ms of a core each",
+        "claim, ms each", "open the ledger", "carrier in memory", "write the answer",
+    ]  # fmt: skip
+    title = (
+        f"## claims: {found['occurrences']:,} due occurrences, {found['recurring']:,} of them of "
+        "daily schedules, claimed and dealt with; carrier in memory"
+    )
+    checked = "\n".join(f"- checked: {what}" for what in found["checked"])
+    return f"{title}\n\n{_table(heads, rows)}\n\n{checked}"
+
+
+def _costs(found: dict[str, Any]) -> str:
+    rows = [
+        [name, _spread(each, "{:.2f}" if each["high"] < 100 else "{:.0f}")]
+        for name, each in found["figures"].items()
+    ]
+    title = (
+        f"## costs: {found['calls']} calls by one runner, {found['webhooks_a_call']} webhooks each "
+        "to one web process, PostgreSQL"
+    )
+    return f"{title}\n\n{_table(['what', 'figure, each'], rows)}"
+
+
+def _day(found: dict[str, Any]) -> str:
+    took, before, after = found["seconds"], found["sizes_before"], found["sizes_after"]
+    rows = [
+        ["calls a second at most (CALLS_PER_SECOND)", f"{found['pace']:,}"],
+        ["claimed, in claims", f"{found['claimed']:,} in {found['claims']:,}"],
+        ["claimed and settled a second", f"{found['claimed_per_second']:,.0f}"],
+        ["decided", _counted(found["decided"])],
+        ["outcomes", _counted(found["outcomes"])],
+        ["peak backlog at a full minute", f"{found['peak_backlog']:,} at {found['peak_at']}"],
+        ["minutes that began with a backlog", f"{found['minutes_with_backlog']:,} of 1,441"],
+        ["a schedule's row, with its indexes", _bytes_each(before["call_schedules"])],
+        ["the same after the day", _bytes_each(after["call_schedules"])],
+        ["an armed row, with its indexes", _bytes_each(before["active_schedules"])],
+        ["database before, GB", f"{before['database_bytes'] / 1e9:.2f}"],
+        ["database after, GB", f"{after['database_bytes'] / 1e9:.2f}"],
+        *[[f"seconds: {each}", f"{took[each]:.0f}"] for each in ("rows", "day", "checks")],
+        ["patterns listed over the day, a second", f"{found['rules_per_second']:,.0f}"],
+        ["memory of the claiming process, MiB", f"{found['memory_mib']:.0f}"],
+        *[[f"found: {what}", f"{count}"] for what, count in found["violations"].items()],
+    ]
+    return f"## day: {found['schedules']:,} schedules\n\n{_table(['what', 'figure'], rows)}"
+
+
+def _counted(found: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in found.items())
+
+
+def _bytes_each(size: dict[str, int]) -> str:
+    return f"{(size['table_bytes'] + size['index_bytes']) / max(1, size['rows']):.0f} bytes"
+
+
 def _waiting(found: dict[str, Any]) -> str:
     few, many = found["waiting"]
     rows = [
@@ -170,8 +252,12 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 _TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "drain": _drain,
     "lateness": _lateness,
+    "runners": _runners,
+    "claims": _claims,
+    "costs": _costs,
     "waiting": _waiting,
     "web": _web,
     "webhooks": _webhooks,
     "stats": _stats,
+    "day": _day,
 }

@@ -1,16 +1,32 @@
-"""Inserts new rows by SQL that is built once for each model.
+"""Writes rows by SQL that is built once for each model.
 
 The ORM builds it anew for every row, which takes longer than the row itself (docs/decisions/0008,
-0015). Nothing is told to signals, and MongoDB has the portable twin."""
+0015, 0020). Nothing is told to signals, and every other database has the portable twin.
 
-from collections.abc import Sequence
+PostgreSQL takes many rows as one parameter, a JSON text that it reads by the table's own types:
+neither side has a statement to take apart that grows with the rows."""
+
+import json
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection
-from django.db.models import Model
+from django.db import connection, models
+from django.db.models import Field, Model
 
 from polaris.database import is_mongodb
+
+# Fields whose attribute is what JSON and their column take.
+_AS_THEY_ARE = {
+    models.CharField,
+    models.TextField,
+    models.DateTimeField,
+    models.ForeignKey,
+    models.JSONField,
+    models.PositiveIntegerField,
+    models.PositiveSmallIntegerField,
+}
+_to_json = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
 def insert(row: Model) -> None:
@@ -23,11 +39,48 @@ def insert(row: Model) -> None:
     row._state.adding, row._state.db = False, connection.alias
 
 
+def insert_all(rows: Sequence[Model]) -> None:
+    """Insert new rows of one model, as `bulk_create` does. Raises IntegrityError."""
+    if not rows:
+        return
+    model = type(rows[0])
+    if connection.vendor != "postgresql":
+        model._default_manager.bulk_create(rows)
+        return
+    fields = tuple(model._meta.local_concrete_fields)
+    columns = tuple(str(field.column) for field in fields)
+    with connection.cursor() as cursor:
+        cursor.execute(_from_json(model._meta.db_table, columns), [_as_json(rows, fields)])
+    for row in rows:
+        row._state.adding, row._state.db = False, connection.alias
+
+
+def write_each(rows: Sequence[Model], names: Collection[str]) -> None:
+    """Write these fields of rows of one model that exist and that the transaction in hand has
+    locked: each row its own values, all in one statement."""
+    if not rows:
+        return
+    model = type(rows[0])
+    if connection.vendor != "postgresql":
+        model._default_manager.bulk_update(rows, names)
+        return
+    key = model._meta.pk
+    written = tuple(each for each in model._meta.local_concrete_fields if each.name in names)
+    columns = tuple(str(field.column) for field in written)
+    statement = _update_from_json(model._meta.db_table, str(key.column), columns)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [_as_json(rows, (key, *written))])
+
+
 def insert_values(
     model: type[Model], columns: tuple[str, ...], rows: Sequence[Sequence[Any]]
 ) -> None:
     """Insert rows of a model whose values are such as the database takes, in one statement."""
     with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            told = [dict(zip(columns, row, strict=True)) for row in rows]
+            cursor.execute(_from_json(model._meta.db_table, columns), [_to_json(told)])
+            return
         values = [value for row in rows for value in row]
         cursor.execute(_statement(model._meta.db_table, columns, len(rows)), values)
 
@@ -37,6 +90,44 @@ def _values(row: Model) -> list[Any]:
         field.get_db_prep_save(field.pre_save(row, True), connection)
         for field in row._meta.local_concrete_fields
     ]
+
+
+def _as_json(rows: Sequence[Model], fields: Sequence["Field[Any, Any]"]) -> str:
+    plain = [(str(each.column), each.attname) for each in fields if _is_as_it_is(each)]
+    others = [(str(each.column), each) for each in fields if not _is_as_it_is(each)]
+    told = []
+    for row in rows:
+        values = row.__dict__
+        one = {column: values[attribute] for column, attribute in plain}
+        for column, field in others:
+            one[column] = field.get_db_prep_save(field.pre_save(row, row._state.adding), connection)
+        told.append(one)
+    return _to_json(told)
+
+
+def _is_as_it_is(field: "Field[Any, Any]") -> bool:
+    return type(field) in _AS_THEY_ARE and not getattr(field, "auto_now", False)
+
+
+@lru_cache(maxsize=100)
+def _from_json(table: str, columns: tuple[str, ...]) -> str:
+    """Only names of ours get into it."""
+    named = ", ".join(f'"{name}"' for name in columns)
+    return (
+        f'INSERT INTO "{table}" ({named}) '  # noqa: S608
+        f'SELECT {named} FROM json_populate_recordset(NULL::"{table}", %s)'
+    )
+
+
+@lru_cache(maxsize=100)
+def _update_from_json(table: str, key: str, columns: tuple[str, ...]) -> str:
+    """Only names of ours get into it."""
+    changed = ", ".join(f'"{name}" = told."{name}"' for name in columns)
+    return (
+        f'UPDATE "{table}" SET {changed} '  # noqa: S608
+        f'FROM json_populate_recordset(NULL::"{table}", %s) AS told '
+        f'WHERE "{table}"."{key}" = told."{key}"'
+    )
 
 
 @lru_cache(maxsize=1000)

@@ -1,13 +1,14 @@
 """Arms the next call of a schedule: the rows that the job store reads."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from polaris.database import touch
+from polaris.database import among, touch
 from polaris.errors import SchedulerFailure
+from polaris.inserting import write_each
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import FINAL, ArmedStatus, ScheduleStatus
 
@@ -96,11 +97,38 @@ def comes_again(armed: ActiveSchedule) -> bool:
     return armed.origin == ActiveSchedule.Origin.RULE and armed.schedule.is_recurring
 
 
-def remove(claimed: Collection[ActiveSchedule]) -> None:
+def consume_together(claimed: Collection[ActiveSchedule]) -> None:
+    """As `consume`, each after its own occurrence: those that end in one statement, those that come
+    again in another."""
+    following = {
+        armed.pk: upcoming(armed.schedule, after=armed.occurrence) if comes_again(armed) else None
+        for armed in claimed
+    }
+    _remove([armed for armed in claimed if following[armed.pk] is None])
+    again = [armed for armed in claimed if following[armed.pk] is not None]
+    if not again:
+        return
+    held = set(_of_claims(again).order_by("pk").select_for_update().values_list("pk", flat=True))
+    moved = [
+        ActiveSchedule(id=key, schedule_id="", **_armed_at(moment))
+        for key, moment in following.items()
+        if moment and key in held
+    ]
+    write_each(moved, _REARMED)
+
+
+def _remove(claimed: Collection[ActiveSchedule]) -> None:
     """Claimed rows that have been dealt with, and that nothing follows; lost claims stay."""
-    ActiveSchedule.objects.filter(
-        pk__in=[armed.pk for armed in claimed], lease__in={armed.lease for armed in claimed}
-    ).delete()
+    if claimed:
+        _of_claims(claimed).delete()
+
+
+def _of_claims(claimed: Collection[ActiveSchedule]) -> QuerySet[ActiveSchedule]:
+    """These rows, but for those whose claim was lost meanwhile."""
+    keys = [armed.pk for armed in claimed]
+    return ActiveSchedule.objects.filter(
+        among("pk", keys), lease__in={armed.lease for armed in claimed}
+    )
 
 
 def consume(armed: ActiveSchedule, *, after: datetime) -> datetime | None:
@@ -177,3 +205,7 @@ def _armed_at(occurrence: datetime) -> dict[str, object]:
         "last_updated": timezone.now(),
         **RELEASED,
     }
+
+
+# What `_armed_at` writes.
+_REARMED = tuple(_armed_at(datetime.max.replace(tzinfo=UTC)))

@@ -15,7 +15,8 @@ from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
 from polaris.audit.recording import Act, record, together
-from polaris.database import atomic, by_row, is_mongodb, sent_together, write_each
+from polaris.database import among, atomic, by_row, is_mongodb, sent_together
+from polaris.inserting import insert_all, write_each
 from polaris.moments import show_utc
 from polaris.privacy.fields import sealed_value
 from polaris.repeating import repeated
@@ -100,7 +101,7 @@ def new_row(armed: ActiveSchedule, *, now: datetime, status: str = CallStatus.PE
 def record_accepted(batch: Sequence[Accepted]) -> None:
     """The carrier took these calls: write their ids, and arm what follows."""
     with atomic():
-        _consume_together([each.armed for each in batch])
+        arming.consume_together([each.armed for each in batch])
         untouched = _lock_untouched([each.log.pk for each in batch])
         _write_together([each for each in batch if each.log.pk in untouched])
         for each in batch:
@@ -190,7 +191,7 @@ def record_missed(armed: ActiveSchedule, miss: Miss) -> None:
                 log.due_at = occurrence
             log.error_code, log.error_message = miss.code, reason
             logs.append(log)
-        CallLog.objects.bulk_create(logs)
+        insert_all(logs)
         record(*(_missed(log) for log in logs))
         for log in logs:
             announce_call("call.missed", log)
@@ -295,7 +296,7 @@ def _paused(schedule: CallSchedule, reason: str) -> Act:
 
 def _lock_untouched(logs: list[str]) -> set[str]:
     """Lock these rows; returns those to which nothing has happened since they were opened."""
-    rows = CallLog.objects.filter(pk__in=logs).order_by("pk").select_for_update()
+    rows = CallLog.objects.filter(among("pk", logs)).order_by("pk").select_for_update()
     return {
         log
         for log, status, stop, call_id in rows.values_list("pk", "status", "stop", "call_id")
@@ -328,10 +329,10 @@ def _tell_schedules(batch: Sequence[Accepted]) -> None:
     for an expression for each row takes long to build."""
     calls = {each.armed.schedule_id: each.answer.call_id for each in batch}
     of_it = CallLog.objects.filter(
-        pk__in=[each.log.pk for each in batch], schedule_id=OuterRef("pk")
+        among("pk", [each.log.pk for each in batch]), schedule_id=OuterRef("pk")
     )
     call_id = by_row(calls) if is_mongodb() else Subquery(of_it.values("call_id")[:1])
-    CallSchedule.objects.filter(pk__in=calls).update(call_id=call_id, duration=None)
+    CallSchedule.objects.filter(among("pk", calls)).update(call_id=call_id, duration=None)
 
 
 def _write_alone(each: Accepted) -> None:
@@ -341,15 +342,6 @@ def _write_alone(each: Accepted) -> None:
     if apply_to(log, each.answer) is not Verdict.APPLIED:
         log.refresh_from_db()
     settle(each.armed.schedule_id)
-
-
-def _consume_together(batch: Sequence[ActiveSchedule]) -> None:
-    """As arming.consume, in one statement for the many that do not come again."""
-    last = [armed for armed in batch if not arming.comes_again(armed)]
-    arming.remove(last)
-    for armed in batch:
-        if armed not in last:
-            arming.consume(armed, after=armed.occurrence)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ workers, each opens what it has got, and what it has got at the same time togeth
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from django.db import DatabaseError, IntegrityError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from polaris.database import atomic, is_out_of_reach, renew_connection, sent_together
+from polaris.database import among, atomic, is_out_of_reach, renew_connection, sent_together
 from polaris.errors import Unreadable
+from polaris.inserting import insert_all
 from polaris.privacy.fields import sealed_value
 from polaris.privacy.lookup_state import require_current
 from polaris.privacy.sealing import lookup_of
@@ -175,6 +177,7 @@ def _open_together(
     rows: QuerySet[ActiveSchedule], messages: Messages | None = None
 ) -> dict[str, Opening]:
     held = rows.filter(status=ArmedStatus.PENDING).order_by("pk")
+    held = held.defer("created_at", "last_updated", "next_execution", "waits_on")
     try:
         return _open_at_once(held, messages)
     except IntegrityError:
@@ -206,7 +209,7 @@ def _open(rows: QuerySet[ActiveSchedule], messages: Messages | None = None) -> d
         held = [armed for armed in held if (armed.pk, armed.lease) in messages]
     existing = _logs_of(held)
     schedules = _lock_schedules(held)
-    live = _live_calls(schedules.values())
+    live = _LiveCalls(schedules.values())
     halt = gate.current().reason if any(is_too_late(armed, now) for armed in held) else ""
     passing = gate.look() if messages is not None else None
     openings = {}
@@ -216,7 +219,8 @@ def _open(rows: QuerySet[ActiveSchedule], messages: Messages | None = None) -> d
             continue
         armed.schedule = schedules[armed.schedule_id]
         key = (armed.schedule_id, armed.occurrence, armed.attempt)
-        decision = decide(armed, existing=existing.get(key), live=live, now=now, halt=halt)
+        concerning = live.concerning(armed.schedule)
+        decision = decide(armed, existing=existing.get(key), live=concerning, now=now, halt=halt)
         if messages and passing and isinstance(decision, Dial):
             # It has passed the gate when it was claimed, a while ago.
             message = messages[armed.pk, armed.lease]
@@ -228,7 +232,7 @@ def _open(rows: QuerySet[ActiveSchedule], messages: Messages | None = None) -> d
             if messages is not None:  # a look-up goes by the moment at which it is asked for
                 slot = datetime.fromtimestamp(messages[armed.pk, armed.lease].begins_at, UTC)
                 opening.log.timestamp = max(opening.log.timestamp, slot)
-            live.append(opening.log)
+            live.add(opening.log)
     _write([opening for opening in openings.values() if opening.log], now)
     return openings
 
@@ -254,10 +258,10 @@ def _write(dialled: list[Opening], now: datetime) -> None:
     # From here on it has a whole lease, however long it has waited for its turn.
     leased_until = now + settings.SCHEDULER_LEASE
     with sent_together():
-        ActiveSchedule.objects.filter(pk__in=[each.armed.pk for each in dialled]).update(
+        ActiveSchedule.objects.filter(among("pk", [each.armed.pk for each in dialled])).update(
             status=ArmedStatus.RUNNING, last_updated=now, leased_until=leased_until
         )
-        CallLog.objects.bulk_create(new)
+        insert_all(new)
         for log in again:
             move(
                 CallLog.objects.filter(pk=log.pk),
@@ -268,7 +272,7 @@ def _write(dialled: list[Opening], now: datetime) -> None:
                 timestamp=log.timestamp,
             )
         move(
-            CallSchedule.objects.filter(pk__in=[each.armed.schedule_id for each in dialled]),
+            CallSchedule.objects.filter(among("pk", [each.armed.schedule_id for each in dialled])),
             to=ScheduleStatus.RUNNING,
             sources=DIALLABLE,
         )
@@ -281,8 +285,8 @@ def _write(dialled: list[Opening], now: datetime) -> None:
 def _logs_of(held: list[ActiveSchedule]) -> dict[tuple[str, datetime, int], CallLog]:
     """The logs of these very attempts, locked: rare, for most are opened for the first time."""
     logs = CallLog.objects.filter(
-        schedule_id__in=[armed.schedule_id for armed in held],
-        occurrence__in=[armed.occurrence for armed in held],
+        among("schedule_id", [armed.schedule_id for armed in held]),
+        occurrence__in={armed.occurrence for armed in held},
     )
     return {
         (str(log.schedule_id), log.occurrence, log.attempt): log
@@ -292,8 +296,9 @@ def _logs_of(held: list[ActiveSchedule]) -> dict[tuple[str, datetime, int], Call
 
 
 def _lock_schedules(held: list[ActiveSchedule]) -> dict[str, CallSchedule]:
-    rows = CallSchedule.objects.filter(pk__in={armed.schedule_id for armed in held})
-    locked = {schedule.pk: schedule for schedule in rows.order_by("pk").select_for_update()}
+    rows = CallSchedule.objects.filter(among("pk", {armed.schedule_id for armed in held}))
+    rows = rows.defer("created_at", "last_updated").order_by("pk")
+    locked = {schedule.pk: schedule for schedule in rows.select_for_update()}
     for schedule in locked.values():
         # One line per number holds by this hash: whoever wrote the row may have had another key.
         with suppress(Unreadable):
@@ -301,10 +306,26 @@ def _lock_schedules(held: list[ActiveSchedule]) -> dict[str, CallSchedule]:
     return locked
 
 
-def _live_calls(schedules: Iterable[CallSchedule]) -> list[CallLog]:
-    schedules = list(schedules)
-    concerned = Q(schedule_id__in=[schedule.pk for schedule in schedules]) | Q(
-        phone_lookup__in={schedule.phone_lookup for schedule in schedules}, attempt__gt=0
-    )
-    rows = CallLog.objects.on_the_line().filter(concerned)
-    return list(rows.only("schedule_id", "occurrence", "phone_lookup"))
+class _LiveCalls:
+    """Calls that may be on the line: of some schedules, or to their numbers."""
+
+    def __init__(self, schedules: Iterable[CallSchedule]) -> None:
+        self._of_schedule: dict[str, list[CallLog]] = defaultdict(list)
+        self._to_number: dict[str, list[CallLog]] = defaultdict(list)
+        schedules = list(schedules)
+        concerned = among("schedule_id", [schedule.pk for schedule in schedules]) | (
+            among("phone_lookup", {schedule.phone_lookup for schedule in schedules})
+            & Q(attempt__gt=0)
+        )
+        rows = CallLog.objects.on_the_line().filter(concerned)
+        for log in rows.only("schedule_id", "occurrence", "phone_lookup"):
+            self.add(log)
+
+    def add(self, log: CallLog) -> None:
+        """One that has just been opened."""
+        self._of_schedule[str(log.schedule_id)].append(log)
+        self._to_number[log.phone_lookup].append(log)
+
+    def concerning(self, schedule: CallSchedule) -> list[CallLog]:
+        """Those that may stand in the way of its call."""
+        return [*self._of_schedule[schedule.pk], *self._to_number[schedule.phone_lookup]]

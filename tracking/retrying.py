@@ -1,6 +1,6 @@
 """Whether an occurrence is attempted again after its call has ended, by its schedule's policy."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils import timezone
 
@@ -24,14 +24,16 @@ def retry(log: CallLog) -> None:
     schedule = CallSchedule.objects.filter(pk=log.schedule_id).first()
     if schedule is None or schedule.status in FINAL | {ScheduleStatus.PAUSED}:
         return
-    policy = schedule.retries
-    if policy is None or log.occurrence is None or _outcome(log) not in policy.on:
+    if log.occurrence is None or not _wants_another(schedule, _outcome(log)):
         return
-    delay = policy.delay_after(_attempts_made(log))
-    if delay is None:
-        return
-    due_at = _in_window(schedule, timezone.now() + delay)
-    if due_at is None or _is_overtaken(schedule, log, due_at):
+    due_at = due_again(
+        schedule,
+        occurrence=log.occurrence,
+        outcome=_outcome(log),
+        attempts=_attempts_made(log),
+        ended_at=timezone.now(),
+    )
+    if due_at is None:
         return
     arming.arm_retry(
         schedule.pk,
@@ -40,6 +42,26 @@ def retry(log: CallLog) -> None:
         due_at=due_at,
         at=due_at,
     )
+
+
+def due_again(
+    schedule: CallSchedule, *, occurrence: datetime, outcome: str, attempts: int, ended_at: datetime
+) -> datetime | None:
+    """When the next attempt of an occurrence is due, `attempts` of which have been made; None
+    where there is none. `outcome` is in the words of a retry policy."""
+    policy = schedule.retries
+    delay = policy.delay_after(attempts) if policy and outcome in policy.on else None
+    if delay is None:
+        return None
+    due_at = _in_window(schedule, ended_at + delay)
+    if due_at is None or _is_overtaken(schedule, occurrence, due_at):
+        return None
+    return due_at
+
+
+def _wants_another(schedule: CallSchedule, outcome: str) -> bool:
+    policy = schedule.retries
+    return policy is not None and outcome in policy.on
 
 
 def _outcome(log: CallLog) -> str:
@@ -60,9 +82,9 @@ def _in_window(schedule: CallSchedule, moment: datetime) -> datetime | None:
     return window.next_opening(moment, schedule.window_zones) if window else moment
 
 
-def _is_overtaken(schedule: CallSchedule, log: CallLog, due_at: datetime) -> bool:
+def _is_overtaken(schedule: CallSchedule, occurrence: datetime, due_at: datetime) -> bool:
     """The next occurrence goes before a further attempt of this one."""
     if not schedule.is_recurring:
         return False
-    following = arming.upcoming(schedule, after=log.occurrence or due_at - timedelta(days=1))
+    following = arming.upcoming(schedule, after=occurrence)
     return following is not None and following <= due_at

@@ -3,14 +3,31 @@
 from collections.abc import Callable
 from typing import Any
 
-from bench.measures import drain, lateness, stats, waiting, web, webhooks
+from bench.measures import (
+    claims,
+    costs,
+    day,
+    drain,
+    lateness,
+    runners,
+    stats,
+    waiting,
+    web,
+    webhooks,
+)
 from bench.trial import Bench
 
 MEASURES: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "drain": drain.measure,
     "lateness": lateness.measure,
+    "runners": runners.measure,
+    "claims": claims.measure,
+    "costs": costs.measure,
     "waiting": waiting.measure,
     "web": web.measure,
     "webhooks": webhooks.measure,
     "stats": stats.measure,
+    "day": day.measure,
 }
+# Takes so long that it is run only where it is named.
+ON_REQUEST = {"day"}
