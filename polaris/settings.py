@@ -169,6 +169,8 @@ SCHEDULER_MISFIRE_GRACE_TIME = env.whole(
     "SCHEDULER_MISFIRE_GRACE_TIME", 300, at_least=1, at_most=7 * 24 * 3600
 )
 SCHEDULER_WORKERS = env.whole("SCHEDULER_WORKERS", 64, at_least=1, at_most=200)
+SCHEDULER_POLL_SECONDS = env.decimal("SCHEDULER_POLL_SECONDS", 0.25, at_least=0.05, at_most=60)
+SCHEDULER_POLL = timedelta(seconds=SCHEDULER_POLL_SECONDS)
 SCHEDULER_JOB = "tracking.dialling:dial"
 SCHEDULER_CALLS_AT_A_TIME = "tracking.concurrency.calls_in_hand"
 SCHEDULER_STOP_CALLS = "tracking.stopping.stop_calls"

@@ -18,6 +18,7 @@ from schedules import gate
 from schedules.arming import RELEASED
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import ArmedStatus, ScheduleStatus
+from schedules.waking import wake_runners
 
 # Rows are claimed and their ledger opened so long before they are due, then dialled on time.
 LEAD = timedelta(milliseconds=100)
@@ -75,6 +76,8 @@ def give_back(*, runner_id: str) -> int:
         to=ScheduleStatus.SCHEDULED,
         sources={ScheduleStatus.PENDING},
     )
+    if returned:
+        wake_runners(due=timezone.now())
     return returned
 
 

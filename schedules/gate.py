@@ -18,6 +18,7 @@ from polaris.database import atomic
 from polaris.events import publish
 from polaris.moments import show_utc
 from schedules.models import Gate
+from schedules.waking import wake_runners
 
 # Slots are given out so far ahead: few claims, and still no two calls closer than the pace.
 HORIZON = timedelta(milliseconds=50)
@@ -102,7 +103,9 @@ def give_back() -> None:
     """The call that was to be tried is not dialled after all: another one is tried instead."""
     if _seen.is_closed:
         tried = Gate.objects.filter(pk=Gate.CALLS, closed_by="", probes__gt=0)
-        tried.exclude(closed_since=None).update(probe_at=timezone.now(), probes=F("probes") - 1)
+        now = timezone.now()
+        if tried.exclude(closed_since=None).update(probe_at=now, probes=F("probes") - 1):
+            wake_runners(due=now)
 
 
 def was_closed() -> bool:
@@ -158,6 +161,7 @@ def reopen(*, by: str = "") -> bool:
         if opened:
             record(_act("open", {"state": ("closed", "open")}))
             publish("dialling.resumed", by=by)
+            wake_runners(due=timezone.now())
     return bool(opened)
 
 

@@ -300,6 +300,7 @@ BAD = {
     "AUDIT_KEPT_DAYS": "-1",
     "SCHEDULER_MISFIRE_GRACE_TIME": "5 minutes",
     "SCHEDULER_WORKERS": "1000000",
+    "SCHEDULER_POLL_SECONDS": "0",
     "SCHEDULER_LEASE_SECONDS": "18",  # the carrier may take 13.05 s to answer
     "ALLOWED_HOSTS": "http://polaris.example/",
     "TRUSTED_PROXIES": "proxy.example",
