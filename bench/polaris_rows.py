@@ -3,13 +3,16 @@
 This is the one file of the bench that knows Polaris's models. Run in Polaris's environment:
 
     python -m bench.polaris_rows calls      schedules [[number, seconds since the epoch], …]
+    python -m bench.polaris_rows "one by one"  schedules [number, …] now, a while apart
     python -m bench.polaris_rows waiting    arms so many schedules in the far future
     python -m bench.polaris_rows logs       writes {"logs": …, "owners": …} logs of past calls
     python -m bench.polaris_rows users      makes {"name": is_superuser, …}; tells their tokens
 """
 
 import json
+import random
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 
 import django
@@ -35,6 +38,18 @@ def calls(asked: list[tuple[str, float]]) -> int:
         for phone, moment in asked:
             _schedule(phone, datetime.fromtimestamp(moment, UTC))
     return len(asked)
+
+
+def one_by_one(numbers: list[str]) -> dict[str, float]:
+    """Schedule calls that are due at once, each by itself; tells when each was committed.
+
+    A while passes between them, long enough for the runners to be idle again, and by chance."""
+    committed = {}
+    for phone in numbers:
+        time.sleep(random.uniform(0.1, 0.4))  # noqa: S311 (no secret)
+        _schedule(phone, timezone.now())
+        committed[phone] = time.time()
+    return committed
 
 
 def waiting(count: int) -> int:
@@ -91,7 +106,7 @@ def _schedule(phone: str, moment: datetime) -> CallSchedule:
         scheduled_time=moment,
         timezone="UTC",
         repeat_config=None,
-        now=timezone.now(),
+        now=moment - timedelta(seconds=1),
     )
     return create_schedule(plan=plan, created_by="user_1", agent_instance_id="agent_1")
 
@@ -133,7 +148,13 @@ def _settle_statistics() -> None:
         cursor.execute("VACUUM ANALYZE")
 
 
-_WRITERS = {"calls": calls, "waiting": waiting, "logs": logs, "users": users}
+_WRITERS = {
+    "calls": calls,
+    "one by one": one_by_one,
+    "waiting": waiting,
+    "logs": logs,
+    "users": users,
+}
 
 if __name__ == "__main__":
     print(json.dumps(_WRITERS[sys.argv[1]](json.load(sys.stdin))))

@@ -97,6 +97,17 @@ def _of_waiting(found: dict[str, Spread]) -> list[str]:
     return [_spread(found[name], form) for name, form in forms.items()]
 
 
+def _waking(found: dict[str, Any]) -> str:
+    rows = [
+        [f"every {poll} s", *(_spread(each[name], "{:.1f}") for name in ("p50", "p99", "max"))]
+        for poll, each in found["polls"].items()
+    ]
+    title = (
+        f"## waking: {found['calls']} calls, armed when they are due, {found['runners']} runners"
+    )
+    return f"{title}\n\n{_table(['polled', 'p50, ms', 'p99, ms', 'max, ms'], rows)}"
+
+
 def _web(found: dict[str, Any]) -> str:
     rows = [
         [title, when, f"{times['p50']:.1f}", f"{times['p99']:.1f}", f"{times['requests']}"]
@@ -171,6 +182,7 @@ _TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "drain": _drain,
     "lateness": _lateness,
     "waiting": _waiting,
+    "waking": _waking,
     "web": _web,
     "webhooks": _webhooks,
     "stats": _stats,

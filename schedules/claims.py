@@ -68,7 +68,8 @@ def claim_due(*, runner_id: str, moment: datetime, limit: int, lease: timedelta)
 
 def give_back(*, runner_id: str) -> int:
     """Return what a stopping runner holds but has not begun to dial; says how many."""
-    held = ActiveSchedule.objects.filter(runner_id=runner_id, status=ArmedStatus.PENDING)
+    leased = ActiveSchedule.objects.leased()
+    held = leased.filter(runner_id=runner_id, status=ArmedStatus.PENDING)
     schedules = list(held.values_list("schedule_id", flat=True))
     returned = _release(held)
     move(

@@ -23,7 +23,7 @@ from tracking.models import CallLog
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(
-        "connection.vendor != 'postgresql'", reason="only PostgreSQL tells what is armed"
+        connection.vendor != "postgresql", reason="only PostgreSQL tells what is armed"
     ),
 ]
 
