@@ -46,7 +46,7 @@ def one_by_one(numbers: list[str]) -> dict[str, float]:
     A while passes between them, long enough for the runners to be idle again, and by chance."""
     committed = {}
     for phone in numbers:
-        time.sleep(random.uniform(0.1, 0.4))  # noqa: S311 (no secret)
+        time.sleep(random.uniform(0.1, 0.4))
         _schedule(phone, timezone.now())
         committed[phone] = time.time()
     return committed

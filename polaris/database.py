@@ -135,12 +135,16 @@ def by_row(values: Mapping[str, Any]) -> Case:
     return Case(*(When(pk=key, then=Value(value)) for key, value in values.items()))
 
 
-def keep_connections() -> None:
+def keep_connections(*, checked: bool = True) -> None:
     """Keep this process's connections between requests or jobs: its threads are few and live long.
 
-    Each is checked before it is used again (CONN_HEALTH_CHECKS)."""
+    Each is `checked` before it is used again, or renewed where it fails. Those of a pool go back
+    to it instead, which keeps and checks them."""
     for alias in connections:
-        connections.settings[alias]["CONN_MAX_AGE"] = _KEPT_SECONDS
+        database = connections.settings[alias]
+        if not database.get("OPTIONS", {}).get("pool"):
+            database["CONN_MAX_AGE"] = _KEPT_SECONDS
+            database["CONN_HEALTH_CHECKS"] = checked and database["CONN_HEALTH_CHECKS"]
 
 
 def is_out_of_reach(error: BaseException) -> bool:

@@ -128,6 +128,12 @@ DATABASE_NAME = env.text("DATABASE_NAME", "polaris_db")
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.database("DATABASE_URL", f"sqlite:///{STATE_DIR / 'polaris.sqlite3'}")
 }
+DATABASE_POOL = env.whole("DATABASE_POOL", 0, at_least=0, at_most=1000)
+require(
+    not DATABASE_POOL
+    or (DATABASES["default"]["ENGINE"].endswith("postgresql") and not MONGODB_URL),
+    "DATABASE_POOL is for PostgreSQL alone: take it out, or set DATABASE_URL to postgres://…",
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if MONGODB_URL:
@@ -155,6 +161,8 @@ else:
         "keepalives_interval": 5,
         "keepalives_count": 2,
     } | DATABASES["default"].get("OPTIONS", {})
+    if DATABASE_POOL:
+        DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL}
 
 # -- time and language ---------------------------------------------------------------------------
 SCHEDULER_TIMEZONE = env.zone("SCHEDULER_TIMEZONE", "UTC")

@@ -90,7 +90,7 @@ def _schedules() -> None:
 
 
 def _armed() -> None:
-    """Of every schedule that is not over one or two; a few are held by a runner, some are paused."""
+    """One or two of every schedule that is not over: a few are held, some are paused."""
     is_paused = "i % 100 = 2"
     is_over = "i % 10 < 2"
     _multiply(

@@ -8,11 +8,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
 from polaris.audit.acting import this_process_is
-from polaris.database import in_one_line
+from polaris.database import in_one_line, keep_connections
 from polaris.demo import refuse_demo_operator
 from schedules import runner
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         refuse_demo_operator()
         import_string(settings.SCHEDULER_PREFLIGHT)()
-        _keep_connections()
+        keep_connections(checked=False)  # a job is tried again where its connection has broken
         _spare_what_is_loaded()
         try:
             me = runner.register()
@@ -50,15 +50,6 @@ class Command(BaseCommand):
             scheduler.shutdown(wait=True)
             runner.sign_off(me.pk)
             logger.info("runner %s has stopped", me.pk)
-
-
-def _keep_connections() -> None:
-    """A runner's threads live long: each keeps its database connection between jobs.
-
-    It is not tried before each of them: one that has broken is renewed where it fails."""
-    for alias in connections:
-        connections.settings[alias]["CONN_MAX_AGE"] = 300
-        connections.settings[alias]["CONN_HEALTH_CHECKS"] = False
 
 
 def _spare_what_is_loaded() -> None:
