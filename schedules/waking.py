@@ -1,8 +1,11 @@
 """Wakes idle runners for what another process has just armed.
 
-On PostgreSQL by NOTIFY, which is delivered with the commit, so that nobody looks for a row that is
-not to be seen yet; every runner listens on a connection of its own. The other databases have
-nothing of the kind: there, and wherever nobody can listen, the runners' poll finds it.
+On PostgreSQL by NOTIFY, right after the commit, so that nobody looks for a row that is not to be
+seen yet; every runner listens on a connection of its own. The other databases have nothing of the
+kind: there, and wherever nobody can tell or listen, the runners' poll finds it.
+
+Not in the transaction that arms: PostgreSQL lets those that notify commit one after the other, each
+with its own write to the disk (docs/decisions/0020 has the figures).
 """
 
 import logging
@@ -13,13 +16,14 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import Error, connection
 from django.utils import timezone
 
-from polaris.database import in_one_line
+from polaris.database import in_one_line, on_commit
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +37,21 @@ _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 def wake_runners(*, due: datetime) -> None:
     """Have idle runners look for what was armed to be looked at at `due`, if their poll would not
-    do. Call it in the transaction that arms: it is told with the commit, or not at all."""
+    do. Call it in the transaction that arms: it is told after the commit, or not at all."""
     if connection.vendor != "postgresql":
         return
     if due <= timezone.now() + settings.SCHEDULER_POLL + _SKEW:
+        on_commit(partial(_notify, due))
+
+
+def _notify(due: datetime) -> None:
+    """In a transaction of its own, which holds up nobody with a write to the disk."""
+    word = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, %s)"
+    try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, %s)", [_CHANNEL, due.isoformat()])
+            cursor.execute(word, [_CHANNEL, due.isoformat()])
+    except Error as error:  # what is armed is armed
+        logger.warning("no runner is woken, the poll will find it: %s", in_one_line(error))
 
 
 class NotHeard(Error):
