@@ -21,6 +21,8 @@ from django.db import (
 from django.db.models import Case, Model, Value, When
 
 _KEPT_SECONDS = 300
+# So long a request waits for a connection of the pool; then it is a 503, as while one is made.
+_POOL_SECONDS = 3.0
 _turn = threading.RLock()
 
 
@@ -138,13 +140,19 @@ def by_row(values: Mapping[str, Any]) -> Case:
 def keep_connections(*, checked: bool = True) -> None:
     """Keep this process's connections between requests or jobs: its threads are few and live long.
 
-    Each is `checked` before it is used again, or renewed where it fails. Those of a pool go back
-    to it instead, which keeps and checks them."""
+    Each is `checked` before it is used again, or renewed where it fails."""
     for alias in connections:
         database = connections.settings[alias]
-        if not database.get("OPTIONS", {}).get("pool"):
-            database["CONN_MAX_AGE"] = _KEPT_SECONDS
-            database["CONN_HEALTH_CHECKS"] = checked and database["CONN_HEALTH_CHECKS"]
+        database["CONN_MAX_AGE"] = _KEPT_SECONDS
+        database["CONN_HEALTH_CHECKS"] = checked and database["CONN_HEALTH_CHECKS"]
+
+
+def share_connections(most: int) -> None:
+    """Have this process's threads share at most so many connections, by a pool that keeps and
+    checks them, instead of one for each thread. On PostgreSQL alone."""
+    for alias in connections:
+        pool = {"min_size": 1, "max_size": most, "timeout": _POOL_SECONDS}
+        connections.settings[alias]["OPTIONS"]["pool"] = pool
 
 
 def is_out_of_reach(error: BaseException) -> bool:

@@ -161,8 +161,6 @@ else:
         "keepalives_interval": 5,
         "keepalives_count": 2,
     } | DATABASES["default"].get("OPTIONS", {})
-    if DATABASE_POOL:
-        DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL}
 
 # -- time and language ---------------------------------------------------------------------------
 SCHEDULER_TIMEZONE = env.zone("SCHEDULER_TIMEZONE", "UTC")

@@ -179,8 +179,12 @@ def _gate() -> Gate:
 
 
 def _locked() -> Gate:
-    gate = Gate.objects.select_for_update().filter(pk=Gate.CALLS).first()
-    return gate or _gate()
+    rows = Gate.objects.select_for_update().filter(pk=Gate.CALLS)
+    gate = rows.first()
+    if gate is None:  # the first claim of all: others may be making it at this moment, too
+        _gate()
+        gate = rows.get()
+    return gate
 
 
 def _probe(gate: Gate, moment: datetime) -> Admission:
