@@ -20,9 +20,9 @@ from django.utils import timezone  # noqa: E402
 
 from bench.cpu import cpu_seconds  # noqa: E402
 from polaris.audit.acting import this_process_is  # noqa: E402
+from polaris.database import keep_connections  # noqa: E402
 from schedules import runner  # noqa: E402
 from schedules.claims import claim_due  # noqa: E402
-from schedules.management.commands import runapscheduler  # noqa: E402
 from schedules.models import ActiveSchedule  # noqa: E402
 from tracking import ledger  # noqa: E402
 from tracking.carriers import get_carrier  # noqa: E402
@@ -34,8 +34,8 @@ from tracking.opening import Opening, open_claim  # noqa: E402
 def main(batch: int) -> None:
     """Steps: claim; open the ledger and commit; ask the carrier for each; write the answers."""
     prepare()
-    runapscheduler._keep_connections()
-    runapscheduler._spare_what_is_loaded()
+    keep_connections(checked=False)
+    runner.spare_what_is_loaded()
     me = runner.register()
     this_process_is(me.pk)
     print("ready", flush=True)

@@ -5,12 +5,14 @@ This is the one file of the bench that knows Polaris's models. Run in Polaris's 
     python -m bench.polaris_rows calls      schedules [[number, seconds since the epoch], …]
     python -m bench.polaris_rows due        arms {"calls": …, "recurring": …, "at": seconds}
     python -m bench.polaris_rows seal       seals the audit; tells how many entries, and how long
+    python -m bench.polaris_rows "one by one"  schedules [number, …] now, a while apart
     python -m bench.polaris_rows waiting    arms so many schedules in the far future
     python -m bench.polaris_rows logs       writes {"logs": …, "owners": …} logs of past calls
     python -m bench.polaris_rows users      makes {"name": is_superuser, …}; tells their tokens
 """
 
 import json
+import random
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -83,6 +85,18 @@ def seal_audit(_: None) -> dict[str, float]:
     return {"entries": seal(), "seconds": time.perf_counter() - begun}
 
 
+def one_by_one(numbers: list[str]) -> dict[str, float]:
+    """Schedule calls that are due at once, each by itself; tells when each was committed.
+
+    A while passes between them, long enough for the runners to be idle again, and by chance."""
+    committed = {}
+    for phone in numbers:
+        time.sleep(random.uniform(0.1, 0.4))
+        _schedule(phone, timezone.now())
+        committed[phone] = time.time()
+    return committed
+
+
 def waiting(count: int) -> int:
     """Arm `count` schedules, from ten days ahead, one a second: one by the service, then its
     rows copied by the database with ids and times of their own."""
@@ -137,7 +151,7 @@ def _schedule(phone: str, moment: datetime) -> CallSchedule:
         scheduled_time=moment,
         timezone="UTC",
         repeat_config=None,
-        now=timezone.now(),
+        now=moment - timedelta(seconds=1),
     )
     return create_schedule(plan=plan, created_by="user_1", agent_instance_id="agent_1")
 
@@ -183,6 +197,7 @@ _WRITERS = {
     "calls": calls,
     "due": due,
     "seal": seal_audit,
+    "one by one": one_by_one,
     "waiting": waiting,
     "logs": logs,
     "users": users,

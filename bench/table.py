@@ -179,6 +179,17 @@ def _of_waiting(found: dict[str, Spread]) -> list[str]:
     return [_spread(found[name], form) for name, form in forms.items()]
 
 
+def _waking(found: dict[str, Any]) -> str:
+    rows = [
+        [f"every {poll} s", *(_spread(each[name], "{:.1f}") for name in ("p50", "p99", "max"))]
+        for poll, each in found["polls"].items()
+    ]
+    title = (
+        f"## waking: {found['calls']} calls, armed when they are due, {found['runners']} runners"
+    )
+    return f"{title}\n\n{_table(['polled', 'p50, ms', 'p99, ms', 'max, ms'], rows)}"
+
+
 def _web(found: dict[str, Any]) -> str:
     rows = [
         [title, when, f"{times['p50']:.1f}", f"{times['p99']:.1f}", f"{times['requests']}"]
@@ -256,6 +267,7 @@ _TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "claims": _claims,
     "costs": _costs,
     "waiting": _waiting,
+    "waking": _waking,
     "web": _web,
     "webhooks": _webhooks,
     "stats": _stats,

@@ -24,6 +24,8 @@ from django.db.models import Case, CharField, ForeignKey, Lookup, Q, QuerySet, V
 _KEPT_SECONDS = 300
 _CONFLICTS = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 _HINTS = re.compile(r"\n| \(configured timeouts: |, Timeout: [0-9.]+s, |, full error: ")
+# So long a request waits for a connection of the pool; then it is a 503, as while one is made.
+_POOL_SECONDS = 3.0
 _turn = threading.RLock()
 
 
@@ -183,12 +185,22 @@ def by_row(values: Mapping[str, Any]) -> Case:
     return Case(*(When(pk=key, then=Value(value)) for key, value in values.items()))
 
 
-def keep_connections() -> None:
+def keep_connections(*, checked: bool = True) -> None:
     """Keep this process's connections between requests or jobs: its threads are few and live long.
 
-    Each is checked before it is used again (CONN_HEALTH_CHECKS)."""
+    Each is `checked` before it is used again, or renewed where it fails."""
     for alias in connections:
-        connections.settings[alias]["CONN_MAX_AGE"] = _KEPT_SECONDS
+        database = connections.settings[alias]
+        database["CONN_MAX_AGE"] = _KEPT_SECONDS
+        database["CONN_HEALTH_CHECKS"] = checked and database["CONN_HEALTH_CHECKS"]
+
+
+def share_connections(most: int) -> None:
+    """Have this process's threads share at most so many connections, by a pool that keeps and
+    checks them, instead of one for each thread. On PostgreSQL alone."""
+    for alias in connections:
+        pool = {"min_size": 1, "max_size": most, "timeout": _POOL_SECONDS}
+        connections.settings[alias]["OPTIONS"]["pool"] = pool
 
 
 def is_out_of_reach(error: BaseException) -> bool:

@@ -128,6 +128,12 @@ DATABASE_NAME = env.text("DATABASE_NAME", "polaris_db")
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.database("DATABASE_URL", f"sqlite:///{STATE_DIR / 'polaris.sqlite3'}")
 }
+DATABASE_POOL = env.whole("DATABASE_POOL", 0, at_least=0, at_most=1000)
+require(
+    not DATABASE_POOL
+    or (DATABASES["default"]["ENGINE"].endswith("postgresql") and not MONGODB_URL),
+    "DATABASE_POOL is for PostgreSQL alone: take it out, or set DATABASE_URL to postgres://…",
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if MONGODB_URL:
@@ -178,6 +184,8 @@ SCHEDULER_EXECUTORS = {
     "threads": "schedules.executor.CallExecutor",
     "celery": "schedules.celery_executor.CeleryExecutor",
 }
+SCHEDULER_POLL_SECONDS = env.decimal("SCHEDULER_POLL_SECONDS", 0.25, at_least=0.05, at_most=60)
+SCHEDULER_POLL = timedelta(seconds=SCHEDULER_POLL_SECONDS)
 SCHEDULER_JOB = "tracking.dialling:dial"
 SCHEDULER_HANDED_JOB = "tracking.dialling.dial_handed"
 SCHEDULER_CALLS_AT_A_TIME = "tracking.concurrency.calls_in_hand"

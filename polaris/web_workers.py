@@ -1,4 +1,5 @@
-"""Works on requests in a fixed number of threads, each with a database connection that it keeps.
+"""Works on requests in a fixed number of threads, each with a database connection that it keeps, or
+a pool of connections that they share (DATABASE_POOL).
 
 Django's own handler begins a thread for every request, which opens a connection and closes it
 again, and it crosses over into that thread once for each middleware. Here a request crosses over
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.core.signals import request_started
@@ -17,7 +19,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from polaris import errors
-from polaris.database import keep_connections
+from polaris.database import keep_connections, share_connections
 from polaris.error_format import refuse
 from polaris.request_limits import RequestRefused, read_whole
 from polaris.security_headers import protect
@@ -30,7 +32,10 @@ class WebWorkers(ASGIHandler):
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
         self._answer = sync_to_async(self._work, thread_sensitive=False, executor=self.threads)
         super().__init__()
-        keep_connections()
+        if settings.DATABASE_POOL:
+            share_connections(settings.DATABASE_POOL)
+        else:
+            keep_connections()
         # The threads do this for themselves; as receivers they would need one more crossing each.
         for receiver in (close_old_connections, reset_queries):
             request_started.disconnect(receiver)

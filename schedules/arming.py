@@ -11,6 +11,7 @@ from polaris.errors import SchedulerFailure
 from polaris.inserting import write_each
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import FINAL, ArmedStatus, ScheduleStatus
+from schedules.waking import wake_runners
 
 # The columns of a row that nobody holds.
 RELEASED: dict[str, object] = {"leased_until": None, "lease": "", "runner_id": ""}
@@ -36,6 +37,7 @@ def arm(schedule: CallSchedule, *, occurrence: datetime) -> None:
             next_execution=occurrence,
             due_at=occurrence,
         )
+    wake_runners(due=occurrence)
 
 
 def lock(armed: ActiveSchedule) -> None:
@@ -48,16 +50,17 @@ def put_off(armed: ActiveSchedule, *, until: datetime, reason: str, **more: obje
 
     It keeps the time that it is due at, and says in words what it waits for."""
     held = ActiveSchedule.objects.filter(pk=armed.pk, lease=armed.lease)
-    return bool(
-        held.update(
-            status=ArmedStatus.SCHEDULED,
-            next_execution=until,
-            waits_for=reason,
-            last_updated=timezone.now(),
-            **RELEASED,
-            **more,
-        )
+    is_ours = held.update(
+        status=ArmedStatus.SCHEDULED,
+        next_execution=until,
+        waits_for=reason,
+        last_updated=timezone.now(),
+        **RELEASED,
+        **more,
     )
+    if is_ours:
+        wake_runners(due=until)
+    return bool(is_ours)
 
 
 def arm_retry(
@@ -72,13 +75,15 @@ def arm_retry(
         due_at=due_at,
         next_execution=at,
     )
+    wake_runners(due=at)
 
 
 def wake_waiting(log_id: str) -> None:
     """What waited for the end of that call is looked at now."""
-    ActiveSchedule.objects.filter(waits_on=log_id).exclude(next_execution=None).update(
-        next_execution=timezone.now(), waits_on=""
-    )
+    now = timezone.now()
+    waiting = ActiveSchedule.objects.filter(waits_on=log_id).exclude(next_execution=None)
+    if waiting.update(next_execution=now, waits_on=""):
+        wake_runners(due=now)
 
 
 def put_away(armed: ActiveSchedule) -> None:
@@ -140,8 +145,8 @@ def consume(armed: ActiveSchedule, *, after: datetime) -> datetime | None:
     held = ActiveSchedule.objects.filter(pk=armed.pk, lease=armed.lease)
     if following is None:
         held.delete()
-    else:
-        held.update(**_armed_at(following))
+    elif held.update(**_armed_at(following)):
+        wake_runners(due=following)
     return following
 
 
@@ -178,9 +183,12 @@ def resume_retry(schedule: CallSchedule) -> datetime | None:
     rows.update(
         next_execution=F("due_at"), status=ArmedStatus.SCHEDULED, last_updated=timezone.now()
     )
-    return ActiveSchedule.objects.filter(
+    earliest = ActiveSchedule.objects.filter(
         schedule=schedule, origin=ActiveSchedule.Origin.RETRY
     ).earliest_execution()
+    if earliest is not None:
+        wake_runners(due=earliest)
+    return earliest
 
 
 def _suspended() -> dict[str, object]:

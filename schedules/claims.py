@@ -20,6 +20,7 @@ from schedules import gate
 from schedules.arming import RELEASED
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import ArmedStatus, ScheduleStatus
+from schedules.waking import wake_runners
 
 # Rows are claimed and their ledger opened so long before they are due, then dialled on time.
 LEAD = timedelta(milliseconds=100)
@@ -106,7 +107,7 @@ def _of(held: Collection[tuple[str, str]]) -> QuerySet[ActiveSchedule]:
 
 
 def _give_back(held: QuerySet[ActiveSchedule]) -> int:
-    held = held.filter(status=ArmedStatus.PENDING)
+    held = held.leased().filter(status=ArmedStatus.PENDING)  # type: ignore[attr-defined]
     schedules = list(held.values_list("schedule_id", flat=True))
     returned = _release(held)
     move(
@@ -114,6 +115,8 @@ def _give_back(held: QuerySet[ActiveSchedule]) -> int:
         to=ScheduleStatus.SCHEDULED,
         sources={ScheduleStatus.PENDING},
     )
+    if returned:
+        wake_runners(due=timezone.now())
     return returned
 
 

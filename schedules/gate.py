@@ -19,6 +19,7 @@ from polaris.events import publish
 from polaris.moments import show_utc
 from polaris.repeating import repeated
 from schedules.models import Gate
+from schedules.waking import wake_runners
 
 # Slots are given out so far ahead: few claims, and still no two calls closer than the pace.
 HORIZON = timedelta(milliseconds=50)
@@ -110,7 +111,9 @@ def give_back() -> None:
     """The call that was to be tried is not dialled after all: another one is tried instead."""
     if _seen.is_closed:
         tried = Gate.objects.filter(pk=Gate.CALLS, closed_by="", probes__gt=0)
-        tried.exclude(closed_since=None).update(probe_at=timezone.now(), probes=F("probes") - 1)
+        now = timezone.now()
+        if tried.exclude(closed_since=None).update(probe_at=now, probes=F("probes") - 1):
+            wake_runners(due=now)
 
 
 def was_closed() -> bool:
@@ -177,6 +180,7 @@ def reopen(*, by: str = "") -> bool:
         if opened:
             record(_act("open", {"state": ("closed", "open")}))
             publish("dialling.resumed", by=by)
+            wake_runners(due=timezone.now())
     return bool(opened)
 
 
@@ -197,7 +201,11 @@ def _locked() -> Gate:
     rows = Gate.objects.filter(pk=Gate.CALLS)
     if is_mongodb() and settings.MAX_CONCURRENT_CALLS:
         touch(rows)  # the calls in hand are counted, and the gate itself may stay as it is
-    return rows.select_for_update().first() or _gate()
+    gate = rows.select_for_update().first()
+    if gate is None:  # the first claim of all: others may be making it at this moment, too
+        _gate()
+        gate = rows.select_for_update().get()
+    return gate
 
 
 def _probe(gate: Gate, moment: datetime) -> Admission:

@@ -17,11 +17,13 @@ from schedules.claims import LEAD, claim_due, give_back
 from schedules.executor import Places
 from schedules.models import ActiveSchedule
 from schedules.scheduler import OccurrenceTrigger
+from schedules.waking import Listener
 
 # Nothing is looked for more often, whatever keeps a due row from being claimed.
 SHORTEST_WAIT = timedelta(milliseconds=20)
-# How soon a row that another process has armed is seen. What is in the store is woken for exactly.
-POLL = timedelta(milliseconds=250)
+# While all places are taken: the executor wakes us when enough of them are free, not for each.
+LOOK_FOR_PLACES = timedelta(milliseconds=250)
+_ALWAYS_EARLIER = datetime.max.replace(tzinfo=UTC)
 
 
 class ArmedJobStore(BaseJobStore):
@@ -32,10 +34,23 @@ class ArmedJobStore(BaseJobStore):
         self._runner_id = runner_id
         self._executor = executor
         self._look_again: datetime | None = None
+        self._next_look = _ALWAYS_EARLIER
+        self._listener = Listener(self.hear)
+
+    def start(self, scheduler: Any, alias: str) -> None:
+        """From now on what other processes arm is heard of, where the database can tell."""
+        super().start(scheduler, alias)
+        self._listener.start()
+
+    def hear(self, due: datetime) -> None:
+        """Another process has armed a call: look, unless that is done before it is due anyway."""
+        if due - LEAD < self._next_look:
+            self._scheduler.wakeup()
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
         """Claims what is due, or is so in a moment: no more than the executor has free places,
         nor than the gate admits."""
+        self._next_look = _ALWAYS_EARLIER  # what is heard while we look is looked for once more
         renew_connection()
         limit = self._executor.free_places()
         self._executor.is_waited_for = False
@@ -53,16 +68,19 @@ class ArmedJobStore(BaseJobStore):
 
     def get_next_run_time(self) -> datetime:
         """When to look again: just before the next due time, or at the next poll."""
-        now = datetime.now(UTC)
+        self._next_look = self._when_to_look(datetime.now(UTC))
+        return self._next_look
+
+    def _when_to_look(self, now: datetime) -> datetime:
         if self._executor.is_waited_for:
-            return now + POLL  # the executor wakes us when places are free
+            return now + LOOK_FOR_PLACES
         due = ActiveSchedule.objects.free(now).earliest_execution()
         if due is None:
-            return now + POLL
+            return now + settings.SCHEDULER_POLL
         moment = due - LEAD
         if moment <= now:  # held back by the gate, or by another runner's lock
             moment = max(self._look_again or now, now + SHORTEST_WAIT)
-        return min(moment, now + POLL)
+        return min(moment, now + settings.SCHEDULER_POLL)
 
     def lookup_job(self, job_id: str) -> Job | None:
         """The job of that id, if it is armed."""
@@ -90,6 +108,7 @@ class ArmedJobStore(BaseJobStore):
 
     def shutdown(self) -> None:
         """Give back what was claimed and not begun."""
+        self._listener.close()
         renew_connection()
         try:
             give_back(runner_id=self._runner_id)

@@ -27,7 +27,7 @@ from schedules.number_zones import window_zones
 from schedules.recurrence import Rule
 from schedules.repeat_config import parse_repeat_config
 from schedules.retry_policy import RetryPolicy, parse_retry_policy
-from schedules.states import ArmedStatus, ScheduleStatus
+from schedules.states import FINAL, ArmedStatus, ScheduleStatus
 from schedules.timetable import Timetable
 
 
@@ -136,6 +136,12 @@ class CallSchedule(SealedModel):
             models.Index(fields=["user_profile_id"], name="schedule_profile"),
             models.Index(fields=["agent_instance_id"], name="schedule_agent"),
             models.Index(fields=["phone_lookup"], name="schedule_phone_lookup"),
+            # For retention: which of those that are over are old enough.
+            models.Index(
+                fields=["last_updated"],
+                condition=Q(status__in=sorted(FINAL)),
+                name="schedule_over",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -216,8 +222,11 @@ class ActiveScheduleQuerySet(models.QuerySet["ActiveSchedule"]):
 
     def claimed(self, moment: datetime) -> Self:
         """Occurrences that a live runner holds."""
-        # By the index on lease: of a million armed rows few are claimed.
-        return self.filter(lease__gt="", leased_until__gte=moment)
+        return self.leased().filter(leased_until__gte=moment)
+
+    def leased(self) -> Self:
+        """Occurrences that a runner holds, be it alive or dead."""
+        return self.filter(lease__gt="")  # by the index: of a million armed rows few are claimed
 
     def earliest_execution(self) -> datetime | None:
         """When the first of them is due; None where none is armed."""

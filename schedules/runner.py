@@ -15,7 +15,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.triggers.interval import IntervalTrigger
 from apscheduler.util import ref_to_obj
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django_apscheduler.models import DjangoJob
@@ -106,15 +106,6 @@ def beat_of_worker(worker_id: str) -> None:
     Runner.objects.filter(pk=worker_id).update(last_seen_at=timezone.now())
     watch.note_back(watch.WORKERS)
     renew_connection()
-
-
-def keep_connections() -> None:
-    """A runner's threads live long: each keeps its database connection between jobs.
-
-    It is not tried before each of them: one that has broken is renewed where it fails."""
-    for alias in connections:
-        connections.settings[alias]["CONN_MAX_AGE"] = 300
-        connections.settings[alias]["CONN_HEALTH_CHECKS"] = False
 
 
 def spare_what_is_loaded() -> None:

@@ -28,6 +28,7 @@ from schedules.models import ActiveSchedule, CallSchedule
 from schedules.pauses import begin_pause, end_pause
 from schedules.planning import Plan
 from schedules.states import DELETABLE, EDITABLE, FINAL, IN_HAND, TRANSITIONS, ScheduleStatus
+from schedules.waking import wake_runners
 
 # What people write of a schedule.
 _WRITTEN = (
@@ -231,6 +232,7 @@ def call_now(schedule: CallSchedule) -> CallSchedule:
                 next_execution=moment,
                 due_at=moment,
             )
+            wake_runners(due=moment)
         else:
             arming.drop_retries(schedule)
             arming.arm(schedule, occurrence=moment)
@@ -260,6 +262,7 @@ def _arm_first(schedule: CallSchedule, *, occurrence: datetime) -> None:
         schedule=schedule, occurrence=occurrence, next_execution=occurrence, due_at=occurrence
     )
     insert(armed)
+    wake_runners(due=occurrence)
 
 
 def _lock_armed(schedule: CallSchedule) -> None:

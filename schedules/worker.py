@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 
 from polaris.audit.acting import this_process_is
 from polaris.celery import DIAL, app
-from polaris.database import in_one_line
+from polaris.database import in_one_line, keep_connections, refuse_unfit_server
 from polaris.demo import refuse_demo_operator
 from schedules import runner
 from schedules.models import Runner
@@ -52,9 +52,10 @@ def _begin(sender: Any, **_: Any) -> None:
     try:
         if not issubclass(sender.pool_cls, TaskPool):
             raise ImproperlyConfigured("a worker of Polaris has threads: start it without --pool.")
+        refuse_unfit_server()
         refuse_demo_operator()
         import_string(settings.SCHEDULER_PREFLIGHT)()
-        runner.keep_connections()
+        keep_connections(checked=False)  # as in a runner
         me = runner.register(Runner.Role.WORKER)
     except ImproperlyConfigured as error:
         raise SystemExit(f"polaris: {error}") from error

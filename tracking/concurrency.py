@@ -9,7 +9,7 @@ from tracking.models import CallLog
 
 def calls_in_hand(moment: datetime) -> int:
     """Calls that are on the line, may be, or are claimed and about to be dialled."""
-    held = ActiveSchedule.objects.filter(status=ArmedStatus.PENDING, leased_until__gte=moment)
+    held = ActiveSchedule.objects.claimed(moment).filter(status=ArmedStatus.PENDING)
     # First these: one whose ledger is opened between the two looks is counted twice, not never.
     claimed = held.count()
     return claimed + CallLog.objects.on_the_line().count()

@@ -197,6 +197,7 @@ class Notification(SealedModel):
         indexes = [
             models.Index(fields=["status", "next_attempt_at"], name="notification_due"),
             models.Index(fields=["-created_at", "-id"], name="notification_newest"),
+            models.Index(fields=["last_updated"], name="notification_age"),
         ]
 
     def __str__(self) -> str:

@@ -46,6 +46,12 @@ class WebhookEvent(SealedModel):
             models.Index(fields=["-received_at", "-id"], name="webhook_newest"),
             models.Index(fields=["call_id"], name="webhook_call"),
             models.Index(fields=["attempt_id"], name="webhook_attempt"),
+            # Finds what is left over among millions that were acted upon.
+            models.Index(
+                fields=["received_at"],
+                condition=models.Q(outcome="received"),
+                name="webhook_left_over",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from bench.measures import (
     runners,
     stats,
     waiting,
+    waking,
     web,
     webhooks,
 )
@@ -24,6 +25,7 @@ MEASURES: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "claims": claims.measure,
     "costs": costs.measure,
     "waiting": waiting.measure,
+    "waking": waking.measure,
     "web": web.measure,
     "webhooks": webhooks.measure,
     "stats": stats.measure,

@@ -298,6 +298,7 @@ BAD = {
     "LOG_FORMAT": "yaml",
     "WEB_WORKERS": "0",
     "DATABASE_URL": "oracle://somewhere",
+    "DATABASE_POOL": "-1",
     "SCHEDULER_TIMEZONE": "Europe/Atlantis",
     "SCHEDULER_MAX_INSTANCES": "0",
     "RUNNER_MISSING_SECONDS": "1",
@@ -307,6 +308,7 @@ BAD = {
     "SCHEDULER_WORKERS": "1000000",
     "SCHEDULER_EXECUTOR": "carrier pigeons",
     "CELERY_BROKER_URL": "amqp://localhost",
+    "SCHEDULER_POLL_SECONDS": "0",
     "SCHEDULER_LEASE_SECONDS": "18",  # the carrier may take 13.05 s to answer
     "ALLOWED_HOSTS": "http://polaris.example/",
     "TRUSTED_PROXIES": "proxy.example",
@@ -374,6 +376,14 @@ def test_no_message_shows_a_key(refusals):
 @pytest.mark.parametrize("name", BAD)
 def test_every_variable_with_a_form_is_checked(refusals, name):
     assert_one_line(refusals[name], f"{name} is ")
+
+
+def test_a_pool_is_for_postgresql_alone():
+    done = start("manage.py", "check", DATABASE_POOL="4", DATABASE_URL="sqlite:////tmp/x.sqlite3")
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("polaris: DATABASE_POOL is for PostgreSQL alone")
 
 
 @pytest.mark.parametrize("given", ["JWT_OUTSIDE_ISSUER", "JWT_OUTSIDE_AUDIENCE"])

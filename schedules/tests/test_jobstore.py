@@ -14,7 +14,7 @@ from polaris.tests.stack import wait_until
 from schedules.claims import LEAD
 from schedules.executor import CallExecutor
 from schedules.housekeeping_store import HousekeepingStore
-from schedules.jobstore import POLL, ArmedJobStore
+from schedules.jobstore import ArmedJobStore
 from schedules.models import ActiveSchedule
 from schedules.scheduler import CallScheduler
 from schedules.tests.factories import ActiveScheduleFactory
@@ -214,7 +214,7 @@ def test_jobs_cannot_be_added_or_removed_behind_the_services(scheduler):
     assert ActiveSchedule.objects.count() == 1
 
 
-def test_a_due_time_wakes_the_scheduler_exactly_and_otherwise_it_polls():
+def test_a_due_time_wakes_the_scheduler_exactly_and_otherwise_it_polls(settings):
     executor = CallExecutor(2)
     CallScheduler(executors={CallExecutor.ALIAS: executor}).start()
     store = ArmedJobStore(runner_id="runner_a", executor=executor)
@@ -224,7 +224,7 @@ def test_a_due_time_wakes_the_scheduler_exactly_and_otherwise_it_polls():
     idle = store.get_next_run_time()
     ActiveScheduleFactory(occurrence=moment)
 
-    assert before + POLL <= idle
+    assert before + settings.SCHEDULER_POLL <= idle
     assert store.get_next_run_time() == ActiveSchedule.objects.get().next_execution - LEAD
     executor._scheduler.shutdown()
 

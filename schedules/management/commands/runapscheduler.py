@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
 from polaris.audit.acting import this_process_is
-from polaris.database import in_one_line, refuse_unfit_server
+from polaris.database import in_one_line, keep_connections, refuse_unfit_server
 from polaris.demo import refuse_demo_operator
 from schedules import runner
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         refuse_unfit_server()
         refuse_demo_operator()
         import_string(settings.SCHEDULER_PREFLIGHT)()
-        runner.keep_connections()
+        keep_connections(checked=False)  # a job is tried again where its connection has broken
         runner.spare_what_is_loaded()
         try:
             me = runner.register()
