@@ -120,6 +120,8 @@ def consume_together(claimed: Collection[ActiveSchedule]) -> None:
         if moment and key in held
     ]
     write_each(moved, _REARMED)
+    if moved:
+        wake_runners(due=min(armed.due_at for armed in moved))
 
 
 def _remove(claimed: Collection[ActiveSchedule]) -> None:

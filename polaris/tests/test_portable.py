@@ -36,14 +36,17 @@ SOUND = {
     "polaris/database.py": {
         "transaction.atomic": "for the others; MongoDB has the back end's own",
         "transaction.on_commit": "for the others; MongoDB has the back end's own",
-        "update_conflicts": "for PostgreSQL alone",
-        "bulk_update": "for the others",
     },
-    "polaris/inserting.py": {"connection.cursor": "MongoDB goes by the ORM"},
+    "polaris/inserting.py": {
+        "connection.cursor": "MongoDB goes by the ORM",
+        "bulk_update": "for all but PostgreSQL",
+    },
     "polaris/audit/sealing.py": {
         "connection.cursor": "MongoDB goes by the ORM",
         "select_for_update": "the chain is moved by compare-and-set",
     },
+    "schedules/arming.py": {"select_for_update": "what is found is then written"},
+    "schedules/waking.py": {"connection.cursor": "for PostgreSQL alone"},
     "schedules/claims.py": {"select_for_update": "asked for only where rows can be skipped"},
     "schedules/gate.py": {
         "select_for_update": "the gate is written by whoever takes of it; where calls in hand are "
