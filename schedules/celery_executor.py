@@ -58,7 +58,7 @@ class CeleryExecutor(Places):
     def __init__(self, places: int) -> None:
         super().__init__()
         self._places_of_a_worker = places
-        self._workers = 0
+        self._workers = -1  # not counted yet
         self._is_away = False
         self._is_told = False
         self._to_send: queue.SimpleQueue[_Handed] = queue.SimpleQueue()
@@ -80,7 +80,15 @@ class CeleryExecutor(Places):
 
     def places(self) -> int:
         """How many rows may be on their way; none while there is nobody to send them to."""
-        return 0 if self._is_away else self._workers * self._places_of_a_worker * _IN_HAND
+        workers = 0 if self._is_away else max(0, self._workers)
+        return workers * self._places_of_a_worker * _IN_HAND
+
+    def submit_job(self, job: Job, run_times: Sequence[datetime]) -> None:
+        """Whatever else of this job is in hand: a row has one claim at a time, so an earlier run is
+        over and has only not been looked at yet."""
+        with self._lock:
+            self._do_submit_job(job, run_times)
+            self._instances[job.id] += 1
 
     def _do_submit_job(self, job: Job, run_times: Sequence[datetime]) -> None:
         armed_id, lease, begins_at = job.args
@@ -176,7 +184,7 @@ class CeleryExecutor(Places):
     def _count(self) -> None:
         """The workers; and a broker that was away is looked for."""
         workers, was_nowhere = Runner.objects.workers().alive().count(), not self.places()
-        if not workers and self._workers:
+        if not workers and self._workers != 0:
             logger.error("no worker is alive: nothing is claimed until there is one")
         self._workers = workers
         if self._is_away:

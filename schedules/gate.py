@@ -86,16 +86,23 @@ def note(admission: Admission) -> None:
 
 def take_late_slot(*, until: datetime) -> datetime | None:
     """When a claimed call may begin that has missed its own slot; None where not before `until`."""
+    return next(iter(take_late_slots(1, until=until)), None)
+
+
+def take_late_slots(count: int, *, until: datetime) -> list[datetime]:
+    """When `count` claimed calls may begin that have missed their own slots: fewer where some could
+    not before `until`."""
     spacing = timedelta(seconds=1 / settings.CALLS_PER_SECOND)
     while (moment := timezone.now()) < until:
         taken = _gate().next_slot
-        slot = max(taken or moment, moment)
-        if slot >= until:
+        first = max(taken or moment, moment)
+        if first >= until:
             break
+        number = min(count, (until - first) // spacing + 1)
         same = Gate.objects.filter(pk=Gate.CALLS, next_slot=taken)
-        if same.update(next_slot=slot + spacing):
-            return slot
-    return None
+        if same.update(next_slot=first + number * spacing):
+            return [first + place * spacing for place in range(number)]
+    return []
 
 
 def give_back() -> None:

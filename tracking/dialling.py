@@ -2,7 +2,7 @@
 
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -36,9 +36,6 @@ logger = logging.getLogger(__name__)
 
 # Between a call's slot and its create: more than threads and a ledger ever take.
 _HELD_UP_SECONDS = 1.0
-# The same for what was handed over: in a broker's queue many may be held up for as long as one,
-# and would go all at once.
-_HELD_UP_ON_ITS_WAY_SECONDS = 0.25
 
 _openings = Openings()
 _handed_openings = HandedOpenings()
@@ -61,25 +58,27 @@ def dial(armed_id: str, lease: str, begins_at: float = 0.0) -> None:
     if opening is None:
         logger.info("%s is not dialled: its claim was lost", armed_id)
     else:
-        _deal_with(opening, begins_at, _HELD_UP_SECONDS)
+        _deal_with(opening, begins_at)
 
 
 def dial_handed(armed_id: str, lease: str, begins_at: float, is_trial: bool) -> None:
     """As `dial`, for a worker: all that it is told is a hint that this row is to be dialled.
 
     `is_trial` says that it was claimed as the one call that a closed gate lets through."""
-    opening = _handed_openings.take(Handed(armed_id, lease, is_trial))
+    handed = Handed(armed_id, lease, begins_at, is_trial)
+    opening = _handed_openings.take(handed)
     if opening is None:
         logger.info("%s is not dialled: its claim was lost, or it is dialled already", armed_id)
     else:
-        _deal_with(opening, begins_at, _HELD_UP_ON_ITS_WAY_SECONDS, is_trial=is_trial)
+        if opening.log:  # it may have been given another slot than that of its claim
+            _wait_until(handed.begins_at, at_most=settings.SCHEDULER_LEASE_SECONDS)
+        _deal_with(opening, handed.begins_at, is_trial=is_trial)
 
 
-def _deal_with(
-    opening: Opening, begins_at: float, held_up: float, *, is_trial: bool = True
-) -> None:
+def _deal_with(opening: Opening, begins_at: float, *, is_trial: bool = True) -> None:
     if isinstance(opening.decision, Dial) and opening.log:
-        if _waits_its_turn(opening.armed, opening.log, begins_at, held_up):
+        _wait_until(max(begins_at, opening.armed.due_at.timestamp()))
+        if _is_in_time(opening.armed, opening.log, begins_at):
             _ask_carrier(opening.armed, opening.log)
         else:
             _write_refusal(opening.armed, opening.log, _stalled())
@@ -89,22 +88,27 @@ def _deal_with(
             write(gate.give_back)
 
 
-def _waits_its_turn(armed: ActiveSchedule, log: CallLog, begins_at: float, held_up: float) -> bool:
-    """Until its slot has come; says whether it has one.
+def _is_in_time(armed: ActiveSchedule, log: CallLog, begins_at: float) -> bool:
+    """Whether it has a slot.
 
     What a database or a machine that hung has held up takes another one, so that it does not go
     all at once."""
-    _wait_until(max(begins_at, armed.due_at.timestamp()))
     late = timezone.now().timestamp() - begins_at
-    if not (settings.CALLS_PER_SECOND and begins_at and late > held_up):
+    if not (settings.CALLS_PER_SECOND and begins_at and late > _HELD_UP_SECONDS):
         return True
-    patience = timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
-    slot = gate.take_late_slot(until=(armed.leased_until or timezone.now()) - patience)
+    slot = write(partial(_take_late_slot, armed, log))
     if slot is None:
         return False
-    CallLog.objects.filter(pk=log.pk).update(timestamp=slot)  # a look-up goes by it
     _wait_until(slot.timestamp(), at_most=settings.SCHEDULER_LEASE_SECONDS)
     return True
+
+
+def _take_late_slot(armed: ActiveSchedule, log: CallLog) -> datetime | None:
+    patience = timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
+    slot = gate.take_late_slot(until=(armed.leased_until or timezone.now()) - patience)
+    if slot:
+        CallLog.objects.filter(pk=log.pk).update(timestamp=slot)  # a look-up goes by it
+    return slot
 
 
 def _may_have_been_tried(opening: Opening) -> bool:

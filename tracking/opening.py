@@ -6,10 +6,11 @@ workers, each opens what it has got, and what it has got at the same time togeth
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -33,6 +34,9 @@ from tracking.models import CallLog
 from tracking.states import CallStatus
 from tracking.writers import write
 
+# A broker's queue may hold up many for as long as one. Who comes later takes another slot.
+_HELD_UP_SECONDS = 0.25
+
 
 @dataclass(slots=True)
 class Opening:
@@ -43,14 +47,21 @@ class Opening:
     log: CallLog | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Handed:
-    """What a worker was told: an armed row, the claim that should hold it, and whether it is the
-    one call that a closed gate lets through."""
+    """What a worker was told: an armed row, the claim that should hold it, when it may begin (in
+    seconds since 1970), and whether it is the one call that a closed gate lets through."""
 
     armed_id: str
     lease: str
+    begins_at: float = 0.0
     is_trial: bool = False
+    has_no_slot: bool = False
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether it has missed its slot on its way."""
+        return bool(self.begins_at) and time.time() - self.begins_at > _HELD_UP_SECONDS
 
 
 class Openings:
@@ -103,12 +114,27 @@ class HandedOpenings(Batches[Handed, Opening]):
 
 def _open_batch(batch: list[Entry[Handed, Opening]]) -> None:
     handed = [entry.item for entry in batch]
+    write(partial(_take_other_slots, handed))
     opened = write(partial(_though_broken, partial(open_handed, handed)))
     for entry in batch:
         opening = opened.get(entry.item.armed_id)
         if opening and opening.armed.lease == entry.item.lease:
             # Of a message that was delivered twice the first finds it.
             entry.result = opened.pop(entry.item.armed_id)
+
+
+def _take_other_slots(handed: Sequence[Handed]) -> None:
+    """For those that were held up: they would all begin at once."""
+    late = [each for each in handed if each.is_held_up] if settings.CALLS_PER_SECOND else []
+    if not late:
+        return
+    patience = timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
+    until = timezone.now() + settings.SCHEDULER_LEASE - patience
+    slots = gate.take_late_slots(len(late), until=until)
+    for each, slot in zip(late, slots, strict=False):
+        each.begins_at = slot.timestamp()
+    for each in late[len(slots) :]:
+        each.has_no_slot = True
 
 
 def _though_broken(opens: Callable[[], dict[str, Opening]]) -> dict[str, Opening]:
@@ -133,7 +159,7 @@ def open_handed(handed: Sequence[Handed]) -> dict[str, Opening]:
 
     Whatever is not held by the claim that its message names, or is begun already, is not opened:
     a message may come late, or twice. What may not be dialled any more since it was claimed,
-    because dialling has been stopped, is handed back."""
+    because dialling has been stopped or no slot is left, is handed back."""
     messages = {(each.armed_id, each.lease): each for each in handed}
     rows = ActiveSchedule.objects.filter(pk__in=[each.armed_id for each in handed])
     return _open_together(rows, messages)
@@ -187,11 +213,15 @@ def _open(rows: QuerySet[ActiveSchedule], messages: Messages | None = None) -> d
         decision = decide(armed, existing=existing.get(key), live=live, now=now, halt=halt)
         if messages and passing and isinstance(decision, Dial):
             # It has passed the gate when it was claimed, a while ago.
-            is_trial = messages[armed.pk, armed.lease].is_trial
-            decision = HandBack() if passing.bars(trial=is_trial) else decision
+            message = messages[armed.pk, armed.lease]
+            if message.has_no_slot or passing.bars(trial=message.is_trial):
+                decision = HandBack()
         opening = openings[armed.pk] = Opening(armed, decision)
         if isinstance(decision, Dial):
             opening.log = _renewed(decision.deferred, armed, now) or ledger.new_row(armed, now=now)
+            if messages is not None:  # a look-up goes by the moment at which it is asked for
+                slot = datetime.fromtimestamp(messages[armed.pk, armed.lease].begins_at, UTC)
+                opening.log.timestamp = max(opening.log.timestamp, slot)
             live.append(opening.log)
     _write([opening for opening in openings.values() if opening.log], now)
     return openings

@@ -84,8 +84,14 @@ def test_a_worker_that_dies_before_during_or_after_the_post(
 
     let_leases_run_out()
     Runner.objects.update(stopped_at=moment(0))
+    waiting, told = arranged(), engine.times_logged("runner", "no worker is alive")
     engine.start_runner()
-    waiting = arranged()
+    wait_until(
+        lambda: engine.times_logged("runner", "no worker is alive") > told,
+        what="the runner tells that it has nobody to dial",
+        patience=PATIENCE,
+    )
+    assert ActiveSchedule.objects.get(schedule=waiting).lease == ""
     engine.start_worker()
     comes_to_rest(let_silence_pass)
 
@@ -119,7 +125,7 @@ def test_a_message_that_comes_twice_late_or_after_its_runner_has_died(
     check_what_travels(messages)
     kill(runner)
     let_leases_run_out()
-    engine.start_runner()
+    other = engine.start_runner()
     wait_until(
         lambda: ActiveSchedule.objects.filter(status="pending").count() == 6,
         what="another runner has claimed them",
@@ -143,6 +149,18 @@ def test_a_message_that_comes_twice_late_or_after_its_runner_has_died(
     gate.reopen(by="operator")
     comes_to_rest()
     assert story(held) == DIALLED
+
+    pause(worker)
+    left = arranged()
+    handed_over(1)
+    other.terminate()
+    assert other.wait(PATIENCE) == 0
+    assert ActiveSchedule.objects.get(schedule=left).status == "scheduled"
+    go_on(worker)
+    engine.start_runner()
+    comes_to_rest()
+    assert story(left) == DIALLED
+    check_exactly_once(engine.carrier)
 
 
 def check_what_travels(messages: list[bytes]) -> None:
