@@ -12,10 +12,11 @@ from schedules.claims import claim_due, give_back_these, renew, still_held
 from schedules.models import ActiveSchedule, CallSchedule, Gate
 from schedules.states import ArmedStatus, ScheduleStatus
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
+from tracking.batches import Entry
 from tracking.carriers.memory import MemoryCarrier
 from tracking.dialling import dial_handed
 from tracking.models import CallLog
-from tracking.opening import Handed, HandedOpenings, open_handed
+from tracking.opening import Handed, HandedOpenings, _open_batch, open_handed
 from tracking.tests.factories import CallLogFactory
 
 pytestmark = pytest.mark.django_db
@@ -180,6 +181,10 @@ class TestStoppedDialling:
 
 
 class TestThePace:
+    @pytest.fixture(autouse=True)
+    def _clock(self, time_machine):
+        time_machine.move_to(timezone.now(), tick=False)
+
     def test_who_has_missed_its_slot_takes_another(self, settings):
         settings.CALLS_PER_SECOND = 2
         armed = claimed_one()
@@ -199,6 +204,36 @@ class TestThePace:
         hand(armed)
 
         assert placed() == 1
+        assert Gate.objects.get().next_slot == taken
+
+    def test_the_slots_of_those_that_come_late_together_are_apart(self, settings):
+        due(2)
+        claims = claim()
+        settings.CALLS_PER_SECOND = 10
+        late = [
+            Entry(Handed(armed.pk, armed.lease, armed.begins_at.timestamp() - 5))
+            for armed in claims
+        ]
+
+        _open_batch(late)
+
+        first, second = (entry.item.begins_at for entry in late)
+        assert second - first == pytest.approx(0.1, abs=1e-5)
+        asked_at = [entry.result.log.timestamp.timestamp() for entry in late]
+        assert asked_at == pytest.approx([first, second], abs=1e-5)
+
+    def test_where_none_is_left_before_its_claim_would_end_it_is_handed_back(self, settings):
+        settings.CALLS_PER_SECOND = 2
+        armed = claimed_one()
+        taken = timezone.now() + timedelta(hours=1)
+        Gate.objects.update(next_slot=taken)
+        armed.begins_at -= timedelta(seconds=5)
+
+        hand(armed)
+
+        row = ActiveSchedule.objects.get()
+        assert placed() == 0
+        assert (row.status, row.lease) == (ArmedStatus.SCHEDULED, "")
         assert Gate.objects.get().next_slot == taken
 
 

@@ -7,12 +7,14 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import redis
 
 from polaris.tests.stack import wait_until
 
 QUEUE = "polaris"
+PASSWORD = "the broker's own"
 BINARY = shutil.which("redis-server")
 
 
@@ -24,15 +26,16 @@ class Broker:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = int(probe.getsockname()[1])
-        self.url = f"redis://127.0.0.1:{self._port}/0"
-        self.client = redis.Redis(port=self._port)
+        self.url = f"redis://:{quote(PASSWORD)}@127.0.0.1:{self._port}/0"
+        self.client = redis.Redis(port=self._port, password=PASSWORD)
         self._server: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """It answers."""
+        options = ["--port", str(self._port), "--bind", "127.0.0.1"]
         with (self._folder / "redis.log").open("ab") as log:
             self._server = subprocess.Popen(
-                [str(BINARY), "--port", str(self._port), "--bind", "127.0.0.1", "--save", ""],
+                [str(BINARY), *options, "--save", "", "--requirepass", PASSWORD],
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,

@@ -6,10 +6,11 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
-from polaris.tests.faults.broker import BINARY, Broker
+from polaris.tests.faults.broker import BINARY, PASSWORD, Broker
 from polaris.tests.faults.engine import (
     PATIENCE,
     Engine,
@@ -43,6 +44,8 @@ def broker(tmp_path: Path, engine: Engine) -> Iterator[Broker]:
     yield broker
     engine.stop()
     broker.kill()
+    said = engine.log_of("runner") + engine.log_of("worker")
+    assert not [secret for secret in (PASSWORD, quote(PASSWORD), "+4915") if secret in said]
 
 
 def pause(worker: subprocess.Popen[bytes]) -> None:
@@ -110,8 +113,8 @@ def test_a_worker_that_dies_before_during_or_after_the_post(
 def test_a_message_that_comes_twice_late_or_after_its_runner_has_died(
     engine: Engine, broker: Broker, client_of_web
 ):
-    runner = engine.start_runner(**HOLDS_LONG)
-    worker = engine.start_worker()
+    runner = engine.start_runner(**HOLDS_LONG, LOG_LEVEL="DEBUG")
+    worker = engine.start_worker(LOG_LEVEL="DEBUG")
     arranged()
     comes_to_rest()
 
