@@ -180,6 +180,17 @@ def touch(rows: QuerySet[Any], **values: Any) -> None:
         raise DatabaseError(str(error)) from error
 
 
+def delete_where(rows: QuerySet[Any]) -> tuple[int, dict[str, int]]:
+    """Delete rows whose conditions speak of other tables, as `rows.delete()` does.
+
+    MongoDB deletes by conditions on one collection alone: there the transaction asks for the keys
+    first, and a row that somebody changes meanwhile undoes it."""
+    if is_mongodb():
+        keys = list(rows.order_by().values_list("pk", flat=True))
+        rows = rows.model._default_manager.filter(pk__in=keys)
+    return rows.delete()
+
+
 def by_row(values: Mapping[str, Any]) -> Case:
     """An expression for `update()` that gives each row, named by its key, a value of its own."""
     return Case(*(When(pk=key, then=Value(value)) for key, value in values.items()))

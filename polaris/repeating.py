@@ -76,5 +76,5 @@ def _rows(given: Iterable[Any]) -> Iterator[Model]:
             yield each
         elif isinstance(each, (list, tuple)):
             yield from _rows(each)
-        elif is_dataclass(each):
+        elif is_dataclass(each) and not isinstance(each, type):
             yield from _rows(getattr(each, part.name) for part in fields(each))

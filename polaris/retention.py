@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from polaris.audit.recording import Act, record
-from polaris.database import atomic
+from polaris.database import atomic, delete_where
 from polaris.repeating import repeated
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def _delete(rows: QuerySet[Any], kind: str) -> int:
 def _delete_batch(rows: QuerySet[Any], kind: str) -> tuple[int, bool]:
     """How many of that kind were deleted, and whether anything was."""
     with atomic():
-        _, deleted = rows.delete()
+        _, deleted = delete_where(rows)
         if count := deleted.get(rows.model._meta.label, 0):
             _record(kind, count)
     return count, bool(deleted)

@@ -12,15 +12,16 @@ from typing import Any
 
 import bson
 import pytest
-from django.db import NotSupportedError
+from django.db import NotSupportedError, connections
 from django.db.models.sql import compiler
 from django_mongodb_backend.base import DatabaseWrapper
 
 from polaris.tests.stack import HOME
 
 # Functions that choose another query on MongoDB, and what they ask elsewhere.
-_HAVE_TWINS = {"_tell_schedules", "write_each"}
+_HAVE_TWINS = {"_tell_schedules", "delete_where", "write_each"}
 
+_ALIAS = "in MongoDB's words"
 _refused: list[str] = []
 
 
@@ -56,7 +57,7 @@ class _NoServer(DatabaseWrapper):
         return (6, 0)
 
 
-_mongodb = _NoServer({"NAME": "none", "HOST": "", "OPTIONS": {}, "TIME_ZONE": None})
+_mongodb = _NoServer({"NAME": "none", "HOST": "", "OPTIONS": {}, "TIME_ZONE": None}, _ALIAS)
 
 
 def _watched(execute: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,7 +79,8 @@ def _compile(own: Any) -> None:
     if any(frame.name in _HAVE_TWINS for frame in ours):
         return
     asker = next((each for each in reversed(ours) if "tests" not in each.filename), ours[-1])
-    words = own.query.clone().get_compiler(connection=_mongodb)
+    connections[_ALIAS] = _mongodb  # of this thread
+    words = own.query.clone().get_compiler(_ALIAS)
     try:
         words.execute_sql(None) if hasattr(own.query, "objs") else words.execute_sql("multi")
     except (

@@ -175,3 +175,22 @@ def test_the_carriers_answer_is_written_again_while_the_server_is_busy():
 
     assert said["error"] == "NoneType"
     assert len(server.sent("update")) == 3
+
+
+def test_old_logs_are_deleted_by_their_keys():
+    found = {"cursor": {"id": 0, "ns": "a.call_logs", "firstBatch": [{"id": "log_1"}]}, "ok": 1.0}
+    with loopback(aggregate=first_of("call_logs", found)) as server:
+        run(
+            server,
+            "from tracking import retention; from polaris import retention as r; "
+            "[r._delete(rows, 'call logs') for rows in retention.logs(now)[:1]]",
+        )
+
+    assert [each["delete"] for each in server.sent("delete")][-1] == "call_logs"
+    assert server.sent("delete")[-1]["deletes"][0]["q"] == {"id": {"$in": ["log_1"]}}
+
+
+def first_of(collection: str, answer: Document) -> Callable[[Document], Document | None]:
+    """Gives `answer` to the first two who ask that collection."""
+    give = first(2, answer)
+    return lambda command: give(command) if command["aggregate"] == collection else None
