@@ -49,7 +49,7 @@ def _drain(found: dict[str, Any]) -> str:
         "contender", "calls/s", "of the bare loop", "of the best peer", "last row after, s",
         "lost", "twice", "rows missing", "set up as",
     ]  # fmt: skip
-    return f"## drain: {found['calls']} calls due at once\n\n{_table(heads, rows)}"
+    return f"## drain: {found['calls']} calls due at once\n\n{table(heads, rows)}"
 
 
 def _lateness(found: dict[str, Any]) -> str:
@@ -68,7 +68,7 @@ def _lateness(found: dict[str, Any]) -> str:
         "rows missing", "set up as",
     ]  # fmt: skip
     title = f"## lateness: {found['calls']} calls, {found['per_second']} a second"
-    return f"{title}\n\n{_table(heads, rows)}"
+    return f"{title}\n\n{table(heads, rows)}"
 
 
 def _runners(found: dict[str, Any]) -> str:
@@ -87,7 +87,7 @@ def _runners(found: dict[str, Any]) -> str:
         "lost", "twice", "rows missing",
     ]  # fmt: skip
     title = f"## runners: {found['calls']} calls due at once, and {found['per_second']} a second"
-    return f"{title}\n\n{_table(heads, rows)}"
+    return f"{title}\n\n{table(heads, rows)}"
 
 
 def _claims(found: dict[str, Any]) -> str:
@@ -107,7 +107,7 @@ def _claims(found: dict[str, Any]) -> str:
         "daily schedules, claimed and dealt with; carrier in memory"
     )
     checked = "\n".join(f"- checked: {what}" for what in found["checked"])
-    return f"{title}\n\n{_table(heads, rows)}\n\n{checked}"
+    return f"{title}\n\n{table(heads, rows)}\n\n{checked}"
 
 
 def _costs(found: dict[str, Any]) -> str:
@@ -119,7 +119,7 @@ def _costs(found: dict[str, Any]) -> str:
         f"## costs: {found['calls']} calls by one runner, {found['webhooks_a_call']} webhooks each "
         "to one web process, PostgreSQL"
     )
-    return f"{title}\n\n{_table(['what', 'figure, each'], rows)}"
+    return f"{title}\n\n{table(['what', 'figure, each'], rows)}"
 
 
 def _day(found: dict[str, Any]) -> str:
@@ -142,7 +142,7 @@ def _day(found: dict[str, Any]) -> str:
         ["memory of the claiming process, MiB", f"{found['memory_mib']:.0f}"],
         *[[f"found: {what}", f"{count}"] for what, count in found["violations"].items()],
     ]
-    return f"## day: {found['schedules']:,} schedules\n\n{_table(['what', 'figure'], rows)}"
+    return f"## day: {found['schedules']:,} schedules\n\n{table(['what', 'figure'], rows)}"
 
 
 def _counted(found: dict[str, int]) -> str:
@@ -168,7 +168,7 @@ def _waiting(found: dict[str, Any]) -> str:
         "Polaris with", "drain, calls/s", "lateness p50, ms", "p99, ms",
         "memory of all runners, first third, MiB", "last third", "last to first", "lost", "twice",
     ]  # fmt: skip
-    return f"## waiting: does it matter how many schedules wait?\n\n{_table(heads, rows)}"
+    return f"## waiting: does it matter how many schedules wait?\n\n{table(heads, rows)}"
 
 
 def _of_waiting(found: dict[str, Spread]) -> list[str]:
@@ -196,12 +196,12 @@ def _web(found: dict[str, Any]) -> str:
         for name, title in {"polaris": "`POST /schedule/`", "barest": "barest view"}.items()
         for when, times in found["times"][name].items()
     ]
-    table = _table(["view", "while the runners", "p50, ms", "p99, ms", "requests"], rows)
+    shown = table(["view", "while the runners", "p50, ms", "p99, ms", "requests"], rows)
     return "\n".join(
         [
             f"## web: one row by HTTP, idle and during a burst of {found['burst_of']} calls",
             "",
-            table.replace("| burst |", "| drain the burst |"),
+            shown.replace("| burst |", "| drain the burst |"),
             "",
             f"- Idle, `POST /schedule/` to the barest view: p50 **{found['p50_to_barest']:.2f}**, "
             f"p99 {found['p99_to_barest']:.2f}",
@@ -222,7 +222,7 @@ def _webhooks(found: dict[str, Any]) -> str:
         "web process"
     )
     heads = ["database", "webhooks/s", "not answered 204", "calls not completed by them"]
-    return f"{title}\n\n{_table(heads, rows)}"
+    return f"{title}\n\n{table(heads, rows)}"
 
 
 def _stats(found: dict[str, Any]) -> str:
@@ -235,7 +235,7 @@ def _stats(found: dict[str, Any]) -> str:
         for title, one in found["askers"].items()
     ]
     heads = ["asked by", "calls counted", "cold, s", "warm p50, s", "warm max, s"]
-    return f"## stats: {found['logs']:,} logs on PostgreSQL\n\n{_table(heads, rows)}"
+    return f"## stats: {found['logs']:,} logs on PostgreSQL\n\n{table(heads, rows)}"
 
 
 def _counts(each: dict[str, Any]) -> list[str]:
@@ -255,7 +255,7 @@ def _spread(value: Spread | None, form: str) -> str:
     return f"**{median}** ({low}-{high})"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
