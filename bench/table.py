@@ -187,7 +187,7 @@ def _waking(found: dict[str, Any]) -> str:
     title = (
         f"## waking: {found['calls']} calls, armed when they are due, {found['runners']} runners"
     )
-    return f"{title}\n\n{_table(['polled', 'p50, ms', 'p99, ms', 'max, ms'], rows)}"
+    return f"{title}\n\n{table(['polled', 'p50, ms', 'p99, ms', 'max, ms'], rows)}"
 
 
 def _web(found: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ seen yet; every runner listens on a connection of its own. The other databases h
 kind: there, and wherever nobody can tell or listen, the runners' poll finds it.
 
 Not in the transaction that arms: PostgreSQL lets those that notify commit one after the other, each
-with its own write to the disk (docs/decisions/0020 has the figures).
+with its own write to the disk (docs/decisions/0021 has the figures).
 """
 
 import logging
