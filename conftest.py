@@ -15,14 +15,21 @@ from polaris.tests.on_mongodb import skip_what_is_about_sql
 from polaris.throttling.writes import shares
 from tracking.carriers.memory import MemoryCarrier
 
+DATABASES = {"db", "transactional_db", "django_db_setup", "live_server"}
+
 if os.environ.get("FOR_MONGODB"):
     from polaris.tests.for_mongodb import what_mongodb_refuses  # noqa: F401 (a fixture)
 
 
+@pytest.hookimpl(tryfirst=True)  # before marks are asked for by -m
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """On MongoDB some tests are about other databases."""
+    """On MongoDB some tests are about other databases, and some are about none."""
     if settings.MONGODB_URL:
         skip_what_is_about_sql(items)
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("django_db") is None and not fixtures & DATABASES:
+            item.add_marker("no_database")
 
 
 @pytest.fixture(autouse=True)
