@@ -98,6 +98,8 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> set[int]:
         statuses.add(429)
     if path.startswith("/auth"):
         statuses.add(401)
+    if path == "/metrics":
+        statuses |= {401, 404}
     if path == "/auth/token":
         statuses |= {403, 429}
     if path.startswith("/webhook"):

@@ -252,6 +252,7 @@ RETAIN_SCHEDULES_DAYS = env.whole("RETAIN_SCHEDULES_DAYS", 0, at_least=0, at_mos
 RETAIN_WEBHOOKS_DAYS = env.whole("RETAIN_WEBHOOKS_DAYS", 30, at_least=0, at_most=36_500)
 RETAIN_NOTIFICATIONS_DAYS = env.whole("RETAIN_NOTIFICATIONS_DAYS", 30, at_least=0, at_most=36_500)
 RETAIN_TRACES_DAYS = env.whole("RETAIN_TRACES_DAYS", 30, at_least=0, at_most=36_500)
+AUDIT_KEPT_DAYS = env.whole("AUDIT_KEPT_DAYS", 0, at_least=0, at_most=36_500)
 RETENTION: dict[str, dict[str, Any]] = {
     "call logs": {"rows": "tracking.retention.logs", "days": RETAIN_LOGS_DAYS},
     "schedules": {"rows": "tracking.retention.schedules", "days": RETAIN_SCHEDULES_DAYS},
@@ -261,6 +262,7 @@ RETENTION: dict[str, dict[str, Any]] = {
         "days": RETAIN_NOTIFICATIONS_DAYS,
     },
     "traces": {"rows": "schedules.retention.traces", "days": RETAIN_TRACES_DAYS},
+    "admin history": {"rows": "polaris.retention.admin_history", "days": AUDIT_KEPT_DAYS},
 }
 # In this order: nothing is armed any more, then from the top room to the bottom.
 ERASERS = [
@@ -302,9 +304,6 @@ EMAIL_USE_TLS, EMAIL_USE_SSL = (
 )
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "polaris@localhost")
-
-# -- the audit -----------------------------------------------------------------------------------
-AUDIT_KEPT_DAYS = env.whole("AUDIT_KEPT_DAYS", 0, at_least=0, at_most=36_500)
 
 # -- the metrics ---------------------------------------------------------------------------------
 METRICS_TOKEN = env.secrets("METRICS_TOKEN")  # without one they are not served

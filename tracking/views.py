@@ -19,6 +19,7 @@ from schedules.models import CallSchedule
 from tracking.analytics import statistics
 from tracking.explaining import (
     MOST_OCCURRENCES,
+    UNKNOWN,
     Explained,
     TooManyOccurrences,
     explain,
@@ -35,6 +36,7 @@ from tracking.serializers import (
 _WEEK = timedelta(days=7)
 _LONGEST_SPAN = timedelta(days=366)
 _MOST_A_PAGE = 100
+_OF_OTHERS = "What was written down of it is not for whoever asks: it was another agent's, say."
 _MOMENT = "A date and time, or a bare date; in SCHEDULER_TIMEZONE unless it has an offset."
 
 
@@ -104,16 +106,20 @@ class OccurrencesViewSet(viewsets.GenericViewSet[CallSchedule]):
         return Response(OccurrencesSerializer(answer).data)
 
     def _shown(self, found: list[Explained]) -> list[Explained]:
-        """Without the attempts whose logs do not exist for this user."""
+        """Without the attempts whose logs do not exist for this user, nor what came of them."""
         keys = [log.pk for each in found for log in each.attempts]
         if not keys:
             return found
         logs = visible_to(self.request, CallLog.objects.filter(pk__in=keys))
         seen = set(logs.values_list("pk", flat=True))
-        return [
-            replace(each, attempts=[log for log in each.attempts if log.pk in seen])
-            for each in found
-        ]
+        return [_without_others(each, seen) for each in found]
+
+
+def _without_others(explained: Explained, seen: set[str]) -> Explained:
+    known = [log for log in explained.attempts if log.pk in seen]
+    if len(known) == len(explained.attempts):
+        return explained
+    return replace(explained, attempts=known, outcome=UNKNOWN, reason=_OF_OTHERS)
 
 
 def _span(request: Request, now: datetime) -> tuple[datetime, datetime]:

@@ -33,6 +33,7 @@ class CallStatusView(APIView):
     authentication_classes: list[type] = []
     permission_classes = [AllowAny]
     parser_classes = [BoundedFormParser]
+    metadata_class = None  # OPTIONS is refused like any other method
 
     @extend_schema(
         operation_id="call_status",

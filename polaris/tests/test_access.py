@@ -18,8 +18,9 @@ from webhooks.models import WebhookEvent
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 LISTS = ("/schedule/", "/schedule/active", "/schedule/tracking/logs")
 STATS = "/schedule/tracking/stats"
-# Open to anybody by design: tokens, documents, the way to the admin. Webhooks are signed instead.
-OPEN = re.compile(r"^$|^admin$|^admin/login/$|^auth/|^api/|^webhook/")
+# Open to anybody by design: tokens, documents, probes, the way to the admin. Webhooks are signed
+# instead, and metrics have a token of their own.
+OPEN = re.compile(r"^$|^admin$|^admin/login/$|^auth/|^api/|^webhook/|^health/|^metrics/?$")
 BODY = {"phone": "+1234567890", "scheduled_time": "2999-01-15T10:00:00Z", "notes": "Taken over"}
 
 pytestmark = pytest.mark.django_db

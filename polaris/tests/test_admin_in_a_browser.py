@@ -26,6 +26,7 @@ from playwright.sync_api import (
 
 from polaris.accounts import grants
 from polaris.accounts.models import SignIn
+from polaris.web_processes.models import WebProcess
 from schedules import gate
 from schedules.models import CallSchedule, Runner
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
@@ -263,6 +264,7 @@ def test_the_dashboard_follows_what_happens_without_a_reload(browser):
     expect(browser.get_by_text("No call is armed.")).to_be_visible()
 
     Runner.objects.create(host="calls-1", process_id=7)
+    WebProcess.objects.create(host="web-1", process_id=8)
     armed(description="Dentist", scheduled_time=timezone.now() + timedelta(hours=1))
 
     expect(browser.get_by_text("Yes: calls-1:7")).to_be_visible(timeout=15_000)
@@ -339,6 +341,7 @@ def one_of_each(operator: User) -> None:
     NotificationFactory(status="failed", last_error="The receiver answered 500.")
     WebhookEvent.objects.create(fingerprint="1", call_id=log.call_id, call_status="ringing")
     Runner.objects.create(host="calls-1", process_id=7)
+    WebProcess.objects.create(host="web-1", process_id=8)
     gate.close("Twilio 20003: Authenticate")
     Group.objects.create(name="Desk")
     grants.grant(user=operator, agent_instance_id="agent_1", granted_by=operator)

@@ -168,7 +168,7 @@ def test_figures_count_what_is_the_agents_alone(agent, client_user):
 
 
 def test_an_occurrence_lists_no_attempt_that_was_another_agents(agent, client_user):
-    """A schedule that has been moved keeps its past, which is told without the other's logs."""
+    """A schedule that has been moved keeps its past, of which only is told that it is there."""
     schedule = make(client_user, **FIRST)
     log = CallLog.objects.get(schedule=schedule)
     CallLog.objects.update(agent_instance_id="agent_2", timestamp=log.occurrence)
@@ -181,7 +181,8 @@ def test_an_occurrence_lists_no_attempt_that_was_another_agents(agent, client_us
 
     assert [len(each["attempts"]) for each in hidden] == [0]
     assert [len(each["attempts"]) for each in shown] == [1]
-    assert hidden[0]["outcome"] == shown[0]["outcome"]
+    assert hidden[0]["outcome"] == "unknown" != shown[0]["outcome"]
+    assert "another agent's" in hidden[0]["reason"]
 
 
 # -- what it writes ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from polaris.environment import Environment, require
+from polaris.tests.stack import database_url
 from polaris.throttling.limits import Limit
 
 SECRET = "a key of these tests that is long enough for everybody"
@@ -261,9 +262,10 @@ def start(*command, **variables):
     )
 
 
+@pytest.mark.django_db(transaction=True)  # of which the processes see the tables
 @pytest.mark.parametrize("command", [CHECK, SERVE], ids=["check", "asgi"])
 def test_a_sound_environment_starts(command):
-    done = start(*command)
+    done = start(*command, DATABASE_URL=database_url())
 
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -293,11 +295,14 @@ BAD = {
     "DEBUG": "perhaps",
     "HTTPS_ONLY": "perhaps",
     "LOG_LEVEL": "LOUD",
+    "LOG_FORMAT": "yaml",
     "WEB_WORKERS": "0",
     "DATABASE_URL": "oracle://somewhere",
     "SCHEDULER_TIMEZONE": "Europe/Atlantis",
     "SCHEDULER_MAX_INSTANCES": "0",
+    "RUNNER_MISSING_SECONDS": "1",
     "AUDIT_KEPT_DAYS": "-1",
+    "METRICS_TOKEN": "short",
     "SCHEDULER_MISFIRE_GRACE_TIME": "5 minutes",
     "SCHEDULER_WORKERS": "1000000",
     "SCHEDULER_EXECUTOR": "carrier pigeons",

@@ -22,7 +22,7 @@ from polaris.error_format import ErrorFormatMiddleware
 from polaris.errors import CATALOGUE
 from polaris.health import migrations_state
 from polaris.tests.asgi import ask_application
-from schedules import arming
+from schedules import arming, services
 from schedules.models import CallSchedule
 from schedules.tests.factories import CallScheduleFactory
 from tracking.models import CallLog
@@ -268,7 +268,7 @@ def _(api, monkeypatch, **_):
     def fail(*_, **__):
         raise DataError("the disk is full")
 
-    monkeypatch.setattr(CallSchedule, "save", fail)
+    monkeypatch.setattr(services, "insert", fail)
     return create(api)
 
 
@@ -277,7 +277,7 @@ def _(api, monkeypatch, **_):
     def fail(*_, **__):
         raise OperationalError("the disk is full")
 
-    monkeypatch.setattr(CallSchedule, "save", fail)
+    monkeypatch.setattr(services, "insert", fail)
     return create(api)
 
 
@@ -300,7 +300,7 @@ def _(client_user, monkeypatch, **_):
     def fail(*_, **__):
         raise RuntimeError("a secret of ours")
 
-    monkeypatch.setattr(CallSchedule, "save", fail)
+    monkeypatch.setattr(services, "insert", fail)
     api = APIClient(raise_request_exception=False)
     api.force_authenticate(client_user)
     return create(api)

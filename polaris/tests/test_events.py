@@ -9,6 +9,7 @@ from polaris.events import (
     CALL_EVENTS,
     DIALLING_EVENTS,
     EVENTS,
+    RUNNER_EVENTS,
     SCHEDULE_EVENTS,
     Event,
     on,
@@ -63,13 +64,14 @@ def break_down(event: Event) -> None:
     raise RuntimeError("this handler is broken")
 
 
-def test_the_events_are_those_of_schedules_calls_and_dialling():
+def test_the_events_are_those_of_schedules_calls_dialling_and_runners():
     kinds = {name.partition(".")[0] for name in EVENTS}
 
-    assert kinds == {"schedule", "call", "dialling"}
+    assert kinds == {"schedule", "call", "dialling", "runner"}
     assert len(SCHEDULE_EVENTS) == 7
     assert len(CALL_EVENTS) == 5
     assert len(DIALLING_EVENTS) == 2
+    assert len(RUNNER_EVENTS) == 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -208,6 +208,7 @@ HOSTILE = {
         ),
         403, "WEBHOOK_001",
     ),
+    "OPTIONS": (request(method=b"OPTIONS"), 405, "REQUEST_003"),
     "a method in a header": (
         request(method=b"GET", headers=[b"X-HTTP-Method-Override: POST"]), 405, "REQUEST_003",
     ),

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.management import call_command
 from django.utils import timezone
 
@@ -122,6 +123,16 @@ def test_ended_pauses_go_with_the_logs():
     retention.prune()
 
     assert Pause.objects.get() == going_on
+
+
+def test_the_admins_history_goes_with_the_audit(operator):
+    for _ in range(2):
+        LogEntry.objects.log_actions(operator.pk, [operator], CHANGE, single_object=True)
+    LogEntry.objects.filter(pk=LogEntry.objects.earliest("pk").pk).update(action_time=LONG_AGO)
+
+    assert retention.prune()["admin history"] == 1
+
+    assert LogEntry.objects.get().action_time > LONG_AGO
 
 
 def test_more_than_a_batch_goes(monkeypatch):

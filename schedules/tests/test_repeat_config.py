@@ -2,13 +2,13 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import perf_counter
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from polaris.tests.steps import at_most
 from schedules.localtime import Gap
 from schedules.recurrence import Frequency, MonthEnd, Rule, occurrences
 from schedules.repeat_config import (
@@ -579,11 +579,8 @@ by_rrule = st.fixed_dictionaries(
     zones,
 )
 def test_whatever_a_crontab_or_an_rrule_says_it_is_read_soon(raw, anchor, zone):
-    begun = perf_counter()
-
-    read_back(raw, anchor, zone)
-
-    assert perf_counter() - begun < 5
+    with at_most(calls=10_000_000):
+        read_back(raw, anchor, zone)
 
 
 def test_an_end_keeps_its_meaning_when_the_schedule_s_zone_is_another():

@@ -2,13 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from time import perf_counter
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polaris.tests.steps import at_most
 from schedules.localtime import Gap, resolve
 from schedules.recurrence import Rule, next_occurrence, occurrences
 from schedules.rrule import PARTS, InvalidRecurrence, Unit, parse_recurrence
@@ -257,10 +257,8 @@ def test_what_cannot_be_followed_is_refused_with_a_reason(text, issue):
     ],
 )
 def test_a_rule_that_never_matches_is_known_soon(text):
-    begun = perf_counter()
-
-    assert called(text, "2026-01-01T09:00", 1) == []
-    assert perf_counter() - begun < 3
+    with at_most(calls=3_000_000):
+        assert called(text, "2026-01-01T09:00", 1) == []
 
 
 @pytest.mark.parametrize(
@@ -280,12 +278,10 @@ def test_the_next_one_is_found_without_walking_from_an_anchor_of_twenty_years_ag
     after = datetime(2026, 1, 15, 12, tzinfo=UTC)
     rule = rule_of(text)
 
-    begun = perf_counter()
-    for step in range(200):
-        moment = after + step * timedelta(hours=7)
-        assert next_occurrence(anchor, NEW_YORK, rule, after=moment) > moment
-
-    assert perf_counter() - begun < 2
+    with at_most(calls=1_000_000):
+        for step in range(200):
+            moment = after + step * timedelta(hours=7)
+            assert next_occurrence(anchor, NEW_YORK, rule, after=moment) > moment
 
 
 @thoroughly
