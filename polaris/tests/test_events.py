@@ -11,6 +11,7 @@ from polaris.events import (
     EVENTS,
     RUNNER_EVENTS,
     SCHEDULE_EVENTS,
+    WORKER_EVENTS,
     Event,
     on,
     publish,
@@ -64,14 +65,15 @@ def break_down(event: Event) -> None:
     raise RuntimeError("this handler is broken")
 
 
-def test_the_events_are_those_of_schedules_calls_dialling_and_runners():
+def test_the_events_are_those_of_schedules_calls_dialling_runners_and_workers():
     kinds = {name.partition(".")[0] for name in EVENTS}
 
-    assert kinds == {"schedule", "call", "dialling", "runner"}
+    assert kinds == {"schedule", "call", "dialling", "runner", "worker"}
     assert len(SCHEDULE_EVENTS) == 7
     assert len(CALL_EVENTS) == 5
     assert len(DIALLING_EVENTS) == 2
     assert len(RUNNER_EVENTS) == 2
+    assert len(WORKER_EVENTS) == 2
 
 
 @pytest.mark.django_db(transaction=True)
