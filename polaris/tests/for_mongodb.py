@@ -4,6 +4,7 @@ For `FOR_MONGODB=1 bin/test`, which brings the fixture (conftest.py). The back e
 query and BSON encodes it, without a server; a test fails whose query the back end refuses. What a
 server would answer it does not show."""
 
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -57,7 +58,16 @@ class _NoServer(DatabaseWrapper):
         return (6, 0)
 
 
-_mongodb = _NoServer({"NAME": "none", "HOST": "", "OPTIONS": {}, "TIME_ZONE": None}, _ALIAS)
+class _OfThisThread(threading.local):
+    """A connection is one thread's, as Django's are."""
+
+    def __init__(self) -> None:
+        self.connection = _NoServer(
+            {"NAME": "none", "HOST": "", "OPTIONS": {}, "TIME_ZONE": None}, _ALIAS
+        )
+
+
+_mongodb = _OfThisThread()
 
 
 def _watched(execute: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,7 +89,7 @@ def _compile(own: Any) -> None:
     if any(frame.name in _HAVE_TWINS for frame in ours):
         return
     asker = next((each for each in reversed(ours) if "tests" not in each.filename), ours[-1])
-    connections[_ALIAS] = _mongodb  # of this thread
+    connections[_ALIAS] = _mongodb.connection
     words = own.query.clone().get_compiler(_ALIAS)
     try:
         words.execute_sql(None) if hasattr(own.query, "objs") else words.execute_sql("multi")
