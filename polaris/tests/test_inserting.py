@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from polaris.database import among
-from polaris.inserting import insert_all, write_each
+from polaris.inserting import insert, insert_all, write_each
 from schedules.models import CallSchedule
 from tracking.models import CallLog
 
@@ -111,3 +111,13 @@ def test_rows_among_many_ids_are_found():
     assert CallSchedule.objects.filter(among("pk", keys[:1])).count() == 1
     assert not CallSchedule.objects.filter(among("pk", [])).exists()
     assert not CallSchedule.objects.filter(among("pk", ["schedule_none"])).exists()
+
+
+def test_one_row_alone_comes_back_as_it_was_written_too():
+    insert(schedule(description=HOSTILE, notes=HOSTILE, repeat_config={"cron": HOSTILE, "n": [1]}))
+
+    found = CallSchedule.objects.get()
+    assert (found.description, found.notes) == (HOSTILE, HOSTILE)
+    assert found.repeat_config == {"cron": HOSTILE, "n": [1]}
+    assert (found.calling_window, found.scheduled_time) == (None, MOMENT)
+    assert found.phone == "+15005550006"
