@@ -14,7 +14,7 @@ from bench.table import table
 WEBHOOKS = 4  # a call: initiated, ringing, answered, completed
 BUSY = 0.6  # of a core; what is left is for bursts
 RATES = (1_000, 100_000)  # calls a minute
-RUNNER_CONNECTIONS, WEB_CONNECTIONS = 10, 9  # at most; WEB_WORKERS is 8
+RUNNER_CONNECTIONS, WEB_CONNECTIONS = 11, 9  # at most; WEB_WORKERS is 8
 SERVER_CORES = 32  # of a large database server
 STORED = ("call_schedules", "call_logs", "webhook_events", "audit_entries")
 
