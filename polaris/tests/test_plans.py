@@ -291,7 +291,7 @@ def a_page_of_schedules_is_read(query):
 
 @case_of_each("", "?status=scheduled", f"?schedule_id={schedule_id(7)}")
 def a_page_of_armed_calls_is_read(query):
-    with touching_at_most(6 * OF_ONE_OWNER):
+    with touching_at_most(8 * OF_ONE_OWNER):
         asks(f"/schedule/active{query}")
 
 
