@@ -26,8 +26,7 @@ from schedules.claims import claim_due  # noqa: E402
 from schedules.models import ActiveSchedule  # noqa: E402
 from tracking import ledger  # noqa: E402
 from tracking.carriers import get_carrier  # noqa: E402
-from tracking.carriers.base import CallRequest  # noqa: E402
-from tracking.dialling import prepare  # noqa: E402
+from tracking.dialling import prepare, request_of  # noqa: E402
 from tracking.opening import Opening, open_claim  # noqa: E402
 
 
@@ -74,16 +73,10 @@ def _ask(opening: Opening, begins_at: timezone.datetime) -> ledger.Accepted:
     left = (begins_at - timezone.now()).total_seconds()
     if left > 0:
         time.sleep(left)
-    log, schedule = opening.log, opening.armed.schedule
+    armed, log = opening.armed, opening.log
     asked_at = timezone.now()
-    request = CallRequest(
-        to=log.phone,
-        attempt_id=log.pk,
-        schedule_id=schedule.pk,
-        agent_instance_id=schedule.agent_instance_id,
-        detects_machines=bool(schedule.retries and "machine" in schedule.retries.on),
-    )
-    return ledger.Accepted(opening.armed, log, get_carrier().place_call(request), asked_at)
+    answer = get_carrier().place_call(request_of(armed, log))
+    return ledger.Accepted(armed, log, answer, asked_at)
 
 
 class Watch:

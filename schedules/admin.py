@@ -419,17 +419,7 @@ class RunnerAdmin(ReadOnlyAdmin):
         "last_seen",
         "stopped",
     ]
-    fields = [
-        "name",
-        "id",
-        "role",
-        "alive",
-        "version",
-        "in_hand",
-        "started",
-        "last_seen",
-        "stopped",
-    ]
+    fields = ["name", "id", *list_display[1:]]
     search_fields = ["id", "host"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Runner]:

@@ -91,7 +91,7 @@ def look_for_workers() -> None:
 
 def is_missing(whom: Watched = RUNNERS) -> bool:
     """Whether nobody is known to run."""
-    return RunnerWatch.objects.filter(pk=whom.key).exclude(missing_since=None).exists()
+    return missing_since(whom) is not None
 
 
 def missing_since(whom: Watched = RUNNERS) -> datetime | None:

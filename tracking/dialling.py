@@ -180,15 +180,19 @@ def _place(armed: ActiveSchedule, log: CallLog) -> CallReport:
     if armed.is_lease_over(timezone.now()):
         # Who has stalled past its lease may have been taken over, and does not dial any more.
         raise _stalled()
+    return get_carrier().place_call(request_of(armed, log))
+
+
+def request_of(armed: ActiveSchedule, log: CallLog) -> CallRequest:
+    """What the carrier is asked for an attempt."""
     schedule = armed.schedule
-    request = CallRequest(
+    return CallRequest(
         to=log.phone,
         attempt_id=log.pk,
         schedule_id=schedule.pk,
         agent_instance_id=schedule.agent_instance_id,
         detects_machines=bool(schedule.retries and "machine" in schedule.retries.on),
     )
-    return get_carrier().place_call(request)
 
 
 def _stalled() -> CallNotAccepted:
