@@ -21,6 +21,8 @@ from django.db import (
 )
 from django.db.models import Case, CharField, ForeignKey, Lookup, Q, QuerySet, Value, When
 
+from polaris.gathering import gathered, gathering
+
 _KEPT_SECONDS = 300
 _CONFLICTS = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 _HINTS = re.compile(r"\n| \(configured timeouts: |, Timeout: [0-9.]+s, |, full error: ")
@@ -55,6 +57,8 @@ def atomic(*, savepoint: bool = True) -> AbstractContextManager[None]:
     Without the savepoint, which costs two round trips, an error undoes the whole transaction."""
     if is_mongodb():
         return _mongodb_atomic()
+    if unbegun := gathering():
+        unbegun.begin()
     block = transaction.atomic(savepoint=savepoint)
     return block if connection.in_atomic_block else _in_turn(block)
 
@@ -86,26 +90,23 @@ def sent_together() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def committed_together() -> Iterator[None]:
-    """A transaction of writes alone: where the database can, they and the commit go in one round
-    trip. What the database says of any of them is raised at the end of the block.
+def inserted_together() -> AbstractContextManager[None]:
+    """A transaction of inserts (polaris.inserting): one statement where the database can.
 
-    Inside another transaction it is a part of that one, as `atomic` is."""
-    if connection.vendor != "postgresql" or connection.in_atomic_block:
-        with atomic():
-            yield
-        return
-    connection.ensure_connection()
-    with connection.wrap_database_errors, connection.connection.pipeline(), atomic():
-        yield
+    What the database says of any of them is raised at the end of the block. Inside another
+    transaction it is a part of that one, as `atomic` is; so it is where anything else is asked."""
+    if connection.vendor != "postgresql" or in_transaction():
+        return atomic()
+    return gathered()
 
 
 def in_transaction() -> bool:
     """Whether a transaction is open that can be undone."""
     database: Any = connection
     # Django's own may be open there, too, but undoes nothing.
-    return database.in_atomic_block_mongo if is_mongodb() else database.in_atomic_block
+    if is_mongodb():
+        return bool(database.in_atomic_block_mongo)
+    return database.in_atomic_block or gathering() is not None
 
 
 def on_commit(callback: Callable[[], object]) -> None:
@@ -115,7 +116,10 @@ def on_commit(callback: Callable[[], object]) -> None:
 
         mongodb.on_commit(callback)
         return
-    transaction.on_commit(callback)
+    if unbegun := gathering():
+        unbegun.on_commit(callback)
+    else:
+        transaction.on_commit(callback)
 
 
 @contextmanager

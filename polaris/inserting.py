@@ -16,6 +16,7 @@ from django.db import connection, models
 from django.db.models import Field, Model
 
 from polaris.database import is_mongodb
+from polaris.gathering import gathering
 
 # Fields whose attribute is what JSON and their column take.
 _AS_THEY_ARE = {
@@ -27,6 +28,8 @@ _AS_THEY_ARE = {
     models.PositiveIntegerField,
     models.PositiveSmallIntegerField,
 }
+# Those whose attribute psycopg takes: JSON would be adapted.
+_TAKEN = _AS_THEY_ARE - {models.JSONField}
 
 
 def _moment(value: object) -> str:
@@ -45,8 +48,7 @@ def insert(row: Model) -> None:
         row.save(force_insert=True)
         return
     columns = tuple(str(field.column) for field in row._meta.local_concrete_fields)
-    with connection.cursor() as cursor:
-        cursor.execute(_statement(row._meta.db_table, columns, 1), _values(row))
+    _execute(_statement(row._meta.db_table, columns, 1), _values(row))
     row._state.adding, row._state.db = False, connection.alias
 
 
@@ -60,8 +62,7 @@ def insert_all(rows: Sequence[Model]) -> None:
         return
     fields = tuple(model._meta.local_concrete_fields)
     columns = tuple(str(field.column) for field in fields)
-    with connection.cursor() as cursor:
-        cursor.execute(_from_json(model._meta.db_table, columns), [_as_json(rows, fields)])
+    _execute(_from_json(model._meta.db_table, columns), [_as_json(rows, fields)])
     for row in rows:
         row._state.adding, row._state.db = False, connection.alias
 
@@ -87,25 +88,47 @@ def insert_values(
     model: type[Model], columns: tuple[str, ...], rows: Sequence[Sequence[Any]]
 ) -> None:
     """Insert rows of a model whose values are such as the database takes, in one statement."""
+    if connection.vendor == "postgresql":
+        told = [dict(zip(columns, row, strict=True)) for row in rows]
+        _execute(_from_json(model._meta.db_table, columns), [_to_json(told)])
+        return
+    values = [value for row in rows for value in row]
+    _execute(_statement(model._meta.db_table, columns, len(rows)), values)
+
+
+def _execute(statement: str, values: Sequence[Any]) -> None:
+    """Now, or together with what else `inserted_together` inserts."""
+    if unbegun := gathering():
+        unbegun.add(statement, values)
+        return
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            told = [dict(zip(columns, row, strict=True)) for row in rows]
-            cursor.execute(_from_json(model._meta.db_table, columns), [_to_json(told)])
-            return
-        values = [value for row in rows for value in row]
-        cursor.execute(_statement(model._meta.db_table, columns, len(rows)), values)
+        cursor.execute(statement, values)
 
 
 def _values(row: Model) -> list[Any]:
+    told = row.__dict__
     return [
-        field.get_db_prep_save(field.pre_save(row, True), connection)
-        for field in row._meta.local_concrete_fields
+        told[attribute]
+        if attribute
+        else field.get_db_prep_save(field.pre_save(row, True), connection)
+        for attribute, field in _read_by(type(row), connection.vendor)
+    ]
+
+
+@lru_cache(maxsize=100)
+def _read_by(model: type[Model], vendor: str) -> list[tuple[str, "Field[Any, Any]"]]:
+    """Each field, with the name of its attribute where that is what the driver takes as it is."""
+    return [
+        (each.attname if vendor == "postgresql" and _is_as_it_is(each, _TAKEN) else "", each)
+        for each in model._meta.local_concrete_fields
     ]
 
 
 def _as_json(rows: Sequence[Model], fields: Sequence["Field[Any, Any]"]) -> str:
-    plain = [(str(each.column), each.attname) for each in fields if _is_as_it_is(each)]
-    others = [(str(each.column), each) for each in fields if not _is_as_it_is(each)]
+    plain = [
+        (str(each.column), each.attname) for each in fields if _is_as_it_is(each, _AS_THEY_ARE)
+    ]
+    others = [(str(each.column), each) for each in fields if not _is_as_it_is(each, _AS_THEY_ARE)]
     told = []
     for row in rows:
         values = row.__dict__
@@ -116,8 +139,8 @@ def _as_json(rows: Sequence[Model], fields: Sequence["Field[Any, Any]"]) -> str:
     return _to_json(told)
 
 
-def _is_as_it_is(field: "Field[Any, Any]") -> bool:
-    return type(field) in _AS_THEY_ARE and not getattr(field, "auto_now", False)
+def _is_as_it_is(field: "Field[Any, Any]", kinds: Collection[type]) -> bool:
+    return type(field) in kinds and not getattr(field, "auto_now", False)
 
 
 @lru_cache(maxsize=100)

@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 
 from polaris.audit.changes import Changes, changes, gone, made
 from polaris.audit.recording import Act, record
-from polaris.database import atomic, committed_together, touch
+from polaris.database import atomic, inserted_together, touch
 from polaris.errors import ChangedMeanwhile, IllegalTransition, ScheduleNotFound
 from polaris.events import publish
 from polaris.inserting import insert
@@ -74,7 +74,7 @@ def create_schedule(
         retry_policy=plan.retry_policy,
         overlap=plan.overlap,
     )
-    with committed_together():
+    with inserted_together():
         insert(schedule)
         _arm_first(schedule, occurrence=plan.first)
         record(_act("create", schedule, made(_told(schedule))))

@@ -18,7 +18,7 @@ from polaris.audit.acting import Origin, origin
 from polaris.audit.changes import Changes
 from polaris.audit.models import CONTENT, AuditEntry, unguarded
 from polaris.audit.verbs import VERBS
-from polaris.database import is_mongodb, one_statement
+from polaris.database import in_transaction, is_mongodb, one_statement
 from polaris.ids import new_ids
 from polaris.inserting import insert_values
 from polaris.masking import mask_numbers
@@ -90,7 +90,7 @@ def _write(acts: Sequence[Act]) -> None:
         part = acts[start : start + _AT_ONCE]
         ids = new_ids("audit", len(part))
         rows = [_row(its_id, moment, who, act) for its_id, act in zip(ids, part, strict=True)]
-        with nullcontext() if connection.in_atomic_block else one_statement():
+        with nullcontext() if in_transaction() else one_statement():
             _insert(rows)
 
 

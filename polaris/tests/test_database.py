@@ -6,16 +6,13 @@ from contextlib import suppress
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
 
 from polaris.database import (
     atomic,
-    committed_together,
-    on_commit,
     one_statement,
     sent_together,
 )
-from schedules.models import ActiveSchedule, Gate
+from schedules.models import Gate
 
 only_sqlite = pytest.mark.skipif(
     "connection.vendor != 'sqlite'", reason="other databases have many writers"
@@ -114,67 +111,6 @@ def test_of_what_is_sent_together_one_refusal_undoes_all(twice):
         send()
 
     assert [gate.pk for gate in Gate.objects.all()] == [twice]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_what_is_committed_together_is_committed_once_and_told_afterwards():
-    told = []
-
-    with committed_together():
-        Gate.objects.create(id="one")
-        Gate.objects.create(id="two")
-        on_commit(lambda: told.append(Gate.objects.count()))
-        assert told == []
-
-    assert told == [2]
-    assert connection.get_autocommit()
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("twice", ["one", "two"])
-def test_of_what_is_committed_together_one_refusal_undoes_all(twice):
-    Gate.objects.create(id=twice)
-    told = []
-
-    def send():
-        with committed_together():
-            Gate.objects.create(id="one")
-            Gate.objects.create(id="two")
-            on_commit(lambda: told.append("committed"))
-
-    with pytest.raises(IntegrityError):
-        send()
-
-    assert [gate.pk for gate in Gate.objects.all()] == [twice]
-    assert told == []
-    assert connection.get_autocommit()
-
-
-@pytest.mark.sql("MongoDB has no foreign keys")
-@pytest.mark.django_db(transaction=True)
-def test_what_the_database_judges_at_the_commit_undoes_all():
-    def send():
-        with committed_together():
-            Gate.objects.create(id="one")
-            ActiveSchedule.objects.create(schedule_id="nobody's", occurrence=timezone.now())
-
-    with pytest.raises(IntegrityError):
-        send()
-
-    assert not Gate.objects.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_error_of_ours_undoes_what_was_to_be_committed_together():
-    def fail():
-        with committed_together():
-            Gate.objects.create(id="one")
-            raise LookupError
-
-    with pytest.raises(LookupError):
-        fail()
-
-    assert not Gate.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -37,6 +37,11 @@ SOUND = {
         "transaction.atomic": "for the others; MongoDB has the back end's own",
         "transaction.on_commit": "for the others; MongoDB has the back end's own",
     },
+    "polaris/gathering.py": {
+        "connection.cursor": "for PostgreSQL alone",
+        "transaction.atomic": "for PostgreSQL alone",
+        "transaction.on_commit": "for PostgreSQL alone",
+    },
     "polaris/inserting.py": {
         "connection.cursor": "MongoDB goes by the ORM",
         "bulk_update": "for all but PostgreSQL",

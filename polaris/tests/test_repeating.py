@@ -153,7 +153,8 @@ class Interference:
         self.count, self._at = 0, at
 
     def __call__(self, execute, sql, params, many, context):
-        if not connection.in_atomic_block or sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
+        is_part = connection.in_atomic_block or sql.startswith("WITH")  # one is whole by itself
+        if not is_part or sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
             return execute(sql, params, many, context)
         self.count += 1
         if self.count == self._at:
@@ -195,7 +196,7 @@ def outcome(prepare, at: int = 0):
 def test_whichever_statement_meets_another_writer_the_outcome_is_the_same(prepare):
     with time_machine.travel(NOW, tick=False):
         undisturbed, statements = outcome(prepare)
-        assert statements > 1
+        assert statements
 
         for number in range(1, statements + 1):
             disturbed, sent = outcome(prepare, number)
