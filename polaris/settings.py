@@ -175,6 +175,8 @@ SCHEDULER_MISFIRE_GRACE_TIME = env.whole(
     "SCHEDULER_MISFIRE_GRACE_TIME", 300, at_least=1, at_most=7 * 24 * 3600
 )
 SCHEDULER_WORKERS = env.whole("SCHEDULER_WORKERS", 64, at_least=1, at_most=200)
+# Who serves people goes first while a burst is dialled.
+SCHEDULER_NICE = env.whole("SCHEDULER_NICE", 10, at_least=0, at_most=19)
 # Who asks the carrier: threads of the runner, or Celery's workers on any number of machines.
 SCHEDULER_EXECUTOR = env.choice("SCHEDULER_EXECUTOR", "threads", {"threads", "celery"})
 CELERY_BROKER_URL = env.broker("CELERY_BROKER_URL")

@@ -108,6 +108,12 @@ def beat_of_worker(worker_id: str) -> None:
     renew_connection()
 
 
+def step_back() -> None:
+    """Let other processes of this machine go first, by SCHEDULER_NICE: web processes answer while a
+    burst is dialled. Call it before there are other threads."""
+    os.nice(settings.SCHEDULER_NICE)
+
+
 def spare_what_is_loaded() -> None:
     """What was loaded at start stays: the garbage collector need not look through it every time."""
     gc.collect()

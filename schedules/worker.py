@@ -52,6 +52,7 @@ def _begin(sender: Any, **_: Any) -> None:
     try:
         if not issubclass(sender.pool_cls, TaskPool):
             raise ImproperlyConfigured("a worker of Polaris has threads: start it without --pool.")
+        runner.step_back()
         refuse_unfit_server()
         refuse_demo_operator()
         import_string(settings.SCHEDULER_PREFLIGHT)()

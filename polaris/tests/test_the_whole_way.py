@@ -1,7 +1,9 @@
 """Create, dial, webhook, log, statistics, notification: real processes, HTTP and SDK."""
 
+import os
 import signal
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,8 @@ from polaris.tests.stack import Stack, wait_until
 from schedules.models import ActiveSchedule, CallSchedule, Runner
 from tracking.models import CallLog, Notification
 from webhooks.models import WebhookEvent
+
+TASKS = Path("/proc/self/task")
 
 
 def soon(seconds: float = 2) -> str:
@@ -170,6 +174,20 @@ def test_two_runners_place_each_call_once(stack: Stack, client_of_web):
     assert stack.carrier.accepted() == 30
     assert CallLog.objects.count() == 30
     assert len(set(CallLog.objects.values_list("call_id", flat=True))) == 30
+
+
+@pytest.mark.skipif(not TASKS.exists(), reason="reads Linux's list of threads")
+def test_all_threads_of_a_runner_let_the_web_go_first(stack: Stack, client_of_web):
+    runner = stack.start_runner(SCHEDULER_NICE="7")
+    schedule_id = created(client_of_web)
+    is_(client_of_web, schedule_id, "completed")  # by now all kinds of them have begun
+
+    threads = [int(each.name) for each in Path(f"/proc/{runner.pid}/task").iterdir()]
+
+    assert len(threads) > 5
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    expected = min(19, ours + 7)
+    assert {os.getpriority(os.PRIO_PROCESS, each) for each in threads} == {expected}
 
 
 def test_sigterm_ends_a_runner_with_nothing_half_done(stack: Stack, client_of_web):

@@ -26,6 +26,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
+        runner.step_back()
         refuse_unfit_server()
         refuse_demo_operator()
         import_string(settings.SCHEDULER_PREFLIGHT)()
