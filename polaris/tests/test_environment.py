@@ -306,6 +306,7 @@ BAD = {
     "METRICS_TOKEN": "short",
     "SCHEDULER_MISFIRE_GRACE_TIME": "5 minutes",
     "SCHEDULER_WORKERS": "1000000",
+    "SCHEDULER_NICE": "20",
     "SCHEDULER_EXECUTOR": "carrier pigeons",
     "CELERY_BROKER_URL": "amqp://localhost",
     "SCHEDULER_POLL_SECONDS": "0",
