@@ -2,6 +2,7 @@
 
 from bench.contenders.base import Contender
 from bench.figures import percentile
+from bench.processes import Failed
 from bench.trial import Bench, Trial, run_trial
 
 
@@ -15,6 +16,7 @@ def interleaved(
             trial = run_trial(bench, contender, offsets)
             trials[contender].append(trial)
             _tell(turn, contender, trial)
+            _refuse_broken(contender, trial)
     return trials
 
 
@@ -29,6 +31,13 @@ def counts(contender: type[Contender], trials: list[Trial]) -> dict[str, object]
         "twice": sum(trial.verdict.twice for trial in trials),
         "rows_missing": sum(trial.rows_missing for trial in trials) if contender.rows else None,
     }
+
+
+def _refuse_broken(contender: type[Contender], trial: Trial) -> None:
+    """A peer may lose calls, and the table says so; figures of ours would be worth nothing."""
+    verdict = trial.verdict
+    if not contender.is_peer and (verdict.lost or verdict.twice or trial.rows_missing):
+        raise Failed(f"{contender.title} has lost calls, or placed one twice: see above")
 
 
 def _tell(turn: int, contender: type[Contender], trial: Trial) -> None:
