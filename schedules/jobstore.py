@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from polaris.database import renew_connection
+from schedules import gate
 from schedules.claims import LEAD, claim_due, give_back
 from schedules.executor import Places
 from schedules.models import ActiveSchedule
@@ -79,7 +80,9 @@ class ArmedJobStore(BaseJobStore):
             return now + settings.SCHEDULER_POLL
         moment = due - LEAD
         if moment <= now:  # held back by the gate, or by another runner's lock
-            moment = max(self._look_again or now, now + SHORTEST_WAIT)
+            # Whoever opens a closed gate wakes us.
+            wait = settings.SCHEDULER_POLL if gate.was_closed() else SHORTEST_WAIT
+            moment = max(self._look_again or now, now + wait)
         return min(moment, now + settings.SCHEDULER_POLL)
 
     def lookup_job(self, job_id: str) -> Job | None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from polaris.tests.stack import wait_until
+from schedules import gate
 from schedules.claims import LEAD
 from schedules.executor import CallExecutor
 from schedules.housekeeping_store import HousekeepingStore
@@ -172,6 +173,21 @@ def test_a_due_row_that_cannot_be_claimed_is_not_looked_for_without_a_pause():
     before = datetime.now(UTC)
 
     assert store.get_next_run_time() > before
+
+
+def test_while_dialling_is_stopped_what_is_due_is_looked_for_as_seldom_as_when_idle(settings):
+    executor = CallExecutor(8)
+    executor.start(CallScheduler(), "calls")
+    store = ArmedJobStore(runner_id="runner_a", executor=executor)
+    due()
+    gate.close("maintenance", by="user_1")
+
+    before = datetime.now(UTC)
+
+    assert store.get_due_jobs(before) == []
+    assert store.get_next_run_time() >= before + settings.SCHEDULER_POLL
+    gate.reopen(by="user_1")
+    assert len(store.get_due_jobs(datetime.now(UTC))) == 1
 
 
 def test_a_housekeeping_job_goes_on_where_a_runner_died_between_its_two_writes():
