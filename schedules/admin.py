@@ -419,7 +419,7 @@ class RunnerAdmin(ReadOnlyAdmin):
         "last_seen",
         "stopped",
     ]
-    fields = ["name", "id", *list_display[1:]]
+    fields = ["name", "id", *list_display[1:], "trouble"]
     search_fields = ["id", "host"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Runner]:
@@ -438,7 +438,7 @@ class RunnerAdmin(ReadOnlyAdmin):
     @display(description="Alive")
     def alive(self, runner: Runner) -> SafeString:
         if runner.is_alive:
-            return badge("alive", "success")
+            return badge("in trouble", "danger") if runner.trouble else badge("alive", "success")
         return badge("silent", "danger") if runner.stopped_at is None else badge("stopped", "")
 
     @display(description="Started", ordering="started_at")

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 _SOON, _LATER = 0.05, 0.5
 # How often the workers are counted, and a broker that was away is tried.
 _NOW_AND_THEN = 1.0
+_NO_BROKER = "the broker takes nothing, so nothing is dialled"
 # For each thread of a worker, so that none waits for a runner to look.
 _IN_HAND = 2
 
@@ -82,6 +83,10 @@ class CeleryExecutor(Places):
         """How many rows may be on their way; none while there is nobody to send them to."""
         workers = 0 if self._is_away else max(0, self._workers)
         return workers * self._places_of_a_worker * _IN_HAND
+
+    def trouble(self) -> str | None:
+        """That the broker is away."""
+        return _NO_BROKER if self._is_away else None
 
     def submit_job(self, job: Job, run_times: Sequence[datetime]) -> None:
         """Whatever else of this job is in hand: a row has one claim at a time, so an earlier run is
@@ -196,7 +201,7 @@ class CeleryExecutor(Places):
         self._is_away = True
         if not self._is_told:
             reason = in_one_line(error)
-            logger.error("the broker takes nothing, so nothing is dialled: %s", reason)
+            logger.error("%s: %s", _NO_BROKER, reason)
         self._is_told = True
 
     def _look_for_broker(self) -> None:

@@ -19,6 +19,10 @@ class Places(BaseExecutor):
         """How many jobs there can be in hand at the same time."""
         raise NotImplementedError
 
+    def trouble(self) -> str | None:
+        """Why no job can begin whatever is free, in words; None where nothing is in the way."""
+        return None
+
     def free_places(self) -> int:
         """How many jobs can begin at once."""
         with self._lock:

@@ -433,6 +433,7 @@ class Runner(models.Model):
     started_at = models.DateTimeField(default=now)
     last_seen_at = models.DateTimeField(default=now)
     stopped_at = models.DateTimeField(null=True)
+    trouble = models.TextField(null=True, help_text="Why it dials nothing, in words")
 
     objects = RunnerQuerySet.as_manager()
 

@@ -63,7 +63,7 @@ def build_scheduler(runner_id: str) -> CallScheduler:
     )
     scheduler.add_listener(_log_execution, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
     _add_housekeeping(scheduler)
-    _add_companions(scheduler, runner_id)
+    _add_companions(scheduler, runner_id, executor)
     return scheduler
 
 
@@ -91,10 +91,10 @@ def living_runners() -> list[str]:
     return list(Runner.objects.alive().values_list("pk", flat=True))
 
 
-def beat(runner_id: str) -> None:
-    """Write down that this runner still runs."""
+def beat(runner_id: str, trouble: Callable[[], str | None] = lambda: None) -> None:
+    """Write down that this runner still runs, and what its `trouble` is."""
     renew_connection()
-    Runner.objects.filter(pk=runner_id).update(last_seen_at=timezone.now())
+    Runner.objects.filter(pk=runner_id).update(last_seen_at=timezone.now(), trouble=trouble())
     watch.note_back()
     watch.look_for_workers()
     renew_connection()
@@ -141,8 +141,9 @@ def _add_housekeeping(scheduler: CallScheduler) -> None:
         )
 
 
-def _add_companions(scheduler: CallScheduler, runner_id: str) -> None:
-    _add_companion(scheduler, beat, Runner.HEARTBEAT.total_seconds(), args=[runner_id])
+def _add_companions(scheduler: CallScheduler, runner_id: str, calls: Places) -> None:
+    heartbeat = Runner.HEARTBEAT.total_seconds()
+    _add_companion(scheduler, beat, heartbeat, args=[runner_id, calls.trouble])
     for job in settings.COMPANION_JOBS.values():
         _add_companion(scheduler, job, _COMPANION_SECONDS)
 

@@ -149,6 +149,7 @@ def _runners(now: datetime) -> dict[str, Any]:
                 "last_seen": distance_in_words(runner.last_seen_at, now),
                 "version": runner.version,
                 "in_hand": runner.calls_in_hand,
+                "trouble": runner.trouble,
             }
             for runner in alive
         ],

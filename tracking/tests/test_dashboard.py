@@ -41,6 +41,11 @@ class TestRunner:
 
         assert "Yes: calls-1:7" in html(desk)
 
+    def test_alive_and_in_trouble(self, desk):
+        Runner.objects.create(host="calls-1", process_id=7, trouble="the <broker> is away")
+
+        assert "The &lt;broker&gt; is away." in html(desk)
+
     def test_never_seen(self, desk):
         shown = html(desk)
 

@@ -199,8 +199,11 @@ def test_a_broker_that_dies_with_all_it_holds(engine: Engine, broker: Broker, cl
         patience=PATIENCE,
     )
     assert runner.poll() is None
+    troubled = Runner.objects.claiming().filter(trouble__contains="the broker takes nothing")
+    wait_until(troubled.exists, what="operators are told", patience=PATIENCE)
     broker.start()
     comes_to_rest()
+    wait_until(lambda: not troubled.exists(), what="it is all right again", patience=PATIENCE)
 
     check_exactly_once(engine.carrier)
     check_nothing_lost([*lost, *late])
