@@ -433,7 +433,8 @@ class Runner(models.Model):
     started_at = models.DateTimeField(default=now)
     last_seen_at = models.DateTimeField(default=now)
     stopped_at = models.DateTimeField(null=True)
-    trouble = models.TextField(null=True, help_text="Why it dials nothing, in words")
+    # Null, so that an older version that does not know it can still sign in.
+    trouble = models.TextField(null=True, help_text="Why it dials nothing, in words")  # noqa: DJ001
 
     objects = RunnerQuerySet.as_manager()
 
