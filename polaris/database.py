@@ -44,6 +44,14 @@ def refuse_unfit_server() -> None:
         refuse_unfit()
 
 
+def locked(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """These rows, to be read once with the locks that an update of them would take."""
+    if is_mongodb():
+        touch(rows)
+        return rows
+    return rows.select_for_update(no_key=True)
+
+
 def can_skip_locked() -> bool:
     """Whether rows can be locked while those that others hold are passed over."""
     return connection.features.has_select_for_update_skip_locked
@@ -224,6 +232,21 @@ def is_out_of_reach(error: BaseException) -> bool:
     return isinstance(error, (OperationalError, InterfaceError)) and not str(error).startswith(
         "no such"
     )
+
+
+def is_connected() -> bool:
+    """Whether this thread has a connection that works."""
+    return connection.connection is not None and connection.is_usable()
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether after this error of a transaction another one is not worth a try just now: there is
+    no connection or, on SQLite, the one writer that we have waited for does not come to an end."""
+    if is_mongodb():
+        return any(map(_is_mongodb_away, _with_causes(error)))
+    if not is_out_of_reach(error):
+        return False
+    return "locked" in str(error) if connection.vendor == "sqlite" else not is_connected()
 
 
 def _is_mongodb_out_of_reach(error: BaseException) -> bool:

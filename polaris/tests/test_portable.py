@@ -36,6 +36,7 @@ SOUND = {
     "polaris/database.py": {
         "transaction.atomic": "for the others; MongoDB has the back end's own",
         "transaction.on_commit": "for the others; MongoDB has the back end's own",
+        "select_for_update": "for the others; MongoDB's rows get a mark",
     },
     "polaris/inserting.py": {
         "connection.cursor": "MongoDB goes by the ORM",
