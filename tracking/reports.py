@@ -10,8 +10,9 @@ from django.utils import timezone
 from polaris.audit.changes import Changes
 from polaris.audit.recording import record, together
 from polaris.database import atomic, on_commit
-from polaris.inserting import insert
+from polaris.inserting import change, insert
 from polaris.masking import mask_phone
+from polaris.reading import read
 from polaris.repeating import repeated
 from schedules import arming
 from schedules.models import CallSchedule, CallType
@@ -65,7 +66,7 @@ def apply_to(log: CallLog, report: CallReport) -> Verdict:
             return Verdict.LATE
         before, was_called = log.status, log.call_id
         changes = _changes(log, report)
-        if CallLog.objects.filter(pk=log.pk, status=before).update(**changes):
+        if change(log, changes, status=before):
             for name, value in changes.items():
                 setattr(log, name, value)
             _record(log, before, was_called)
@@ -104,13 +105,8 @@ def wake_waiting_after(log: CallLog) -> None:
 
 
 def _find(report: CallReport) -> CallLog | None:
-    logs = CallLog.objects.all()
-    if report.attempt_id:
-        # Of one row there is nothing to put in order, and working out how would take a while.
-        found = next(iter(logs.order_by().filter(pk=report.attempt_id)), None)
-        if found is not None:
-            return found
-    return logs.filter(call_id=report.call_id).first()
+    found = read(CallLog, report.attempt_id) if report.attempt_id else None
+    return found or CallLog.objects.filter(call_id=report.call_id).first()
 
 
 def _changes(log: CallLog, report: CallReport) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from typing import Any
 from django.utils import timezone
 
 from polaris.audit.recording import Act, record
-from polaris.database import locked
+from polaris.inserting import change
+from polaris.reading import read
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.services import announce
 from schedules.states import DIALLABLE, FINAL, IN_HAND, ArmedStatus, ScheduleStatus
@@ -18,7 +19,7 @@ _OPEN = LIVE | {CallStatus.PENDING}
 
 def hold(schedule_id: str) -> CallSchedule | None:
     """A schedule with its lock: nobody opens another attempt of it until the transaction ends."""
-    return next(iter(locked(CallSchedule.objects.filter(pk=schedule_id).order_by())), None)
+    return read(CallSchedule, schedule_id, with_lock=True)
 
 
 def settle(schedule_id: str) -> None:
@@ -35,7 +36,7 @@ def settle_held(schedule: CallSchedule, **more: Any) -> None:
     before, changes = schedule.status, _changes(schedule)
     if changes:
         more |= changes | {"last_updated": timezone.now()}
-    if not more or not CallSchedule.objects.filter(pk=schedule.pk, status=before).update(**more):
+    if not more or not change(schedule, more, status=before):
         return
     for name, value in more.items():
         setattr(schedule, name, value)

@@ -42,6 +42,7 @@ SOUND = {
         "connection.cursor": "MongoDB goes by the ORM",
         "bulk_update": "for all but PostgreSQL",
     },
+    "polaris/reading.py": {"connection.cursor": "MongoDB goes by the ORM"},
     "polaris/audit/sealing.py": {
         "connection.cursor": "MongoDB goes by the ORM",
         "select_for_update": "the chain is moved by compare-and-set",
