@@ -5,7 +5,9 @@ the block fails, so the back end's own pair takes their place there.
 """
 
 import re
+import select
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -22,6 +24,7 @@ from django.db import (
 from django.db.models import Case, CharField, ForeignKey, Lookup, Q, QuerySet, Value, When
 
 _KEPT_SECONDS = 300
+_CHECKED_SECONDS = 1.0
 _CONFLICTS = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 _HINTS = re.compile(r"\n| \(configured timeouts: |, Timeout: [0-9.]+s, |, full error: ")
 # So long a request waits for a connection of the pool; then it is a 503, as while one is made.
@@ -207,11 +210,39 @@ def by_row(values: Mapping[str, Any]) -> Case:
 def keep_connections(*, checked: bool = True) -> None:
     """Keep this process's connections between requests or jobs: its threads are few and live long.
 
-    Each is `checked` before it is used again, or renewed where it fails."""
+    Each is `checked` before it is used again, or renewed where it fails. See `spare_check`."""
     for alias in connections:
         database = connections.settings[alias]
         database["CONN_MAX_AGE"] = _KEPT_SECONDS
         database["CONN_HEALTH_CHECKS"] = checked and database["CONN_HEALTH_CHECKS"]
+
+
+class _Checked(threading.local):
+    """When this thread's connection was last left to be checked."""
+
+    at = float("-inf")
+
+
+_checked = _Checked()
+
+
+def spare_check() -> None:
+    """Leave out the check of this thread's kept connection, a round trip, where one was due within
+    the last second and nothing has come since: a server that ends it says so, or closes it."""
+    moment = time.monotonic()
+    if moment - _checked.at >= _CHECKED_SECONDS:
+        _checked.at = moment
+    elif connection.vendor == "postgresql" and _is_silent(connection.connection):
+        kept: Any = connection
+        kept.health_check_done = True
+
+
+def _is_silent(kept: Any) -> bool:
+    if kept is None or kept.closed:
+        return False
+    news = select.poll()
+    news.register(kept.fileno(), select.POLLIN)
+    return not news.poll(0)
 
 
 def share_connections(most: int) -> None:

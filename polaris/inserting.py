@@ -1,7 +1,7 @@
 """Writes rows by SQL that is built once for each model.
 
 The ORM builds it anew for every row, which takes longer than the row itself (docs/decisions/0008,
-0015, 0020). Nothing is told to signals, and every other database has the portable twin.
+0015, 0020, 0022). Nothing is told to signals, and every other database has the portable twin.
 
 PostgreSQL takes many rows as one parameter, a JSON text that it reads by the table's own types:
 neither side has a statement to take apart that grows with the rows."""
