@@ -265,11 +265,6 @@ def is_out_of_reach(error: BaseException) -> bool:
     )
 
 
-def is_connected() -> bool:
-    """Whether this thread has a connection that works."""
-    return connection.connection is not None and connection.is_usable()
-
-
 def is_away(error: BaseException) -> bool:
     """Whether after this error of a transaction another one is not worth a try just now: there is
     no connection or, on SQLite, the one writer that we have waited for does not come to an end."""
@@ -277,7 +272,9 @@ def is_away(error: BaseException) -> bool:
         return any(map(_is_mongodb_away, _with_causes(error)))
     if not is_out_of_reach(error):
         return False
-    return "locked" in str(error) if connection.vendor == "sqlite" else not is_connected()
+    if connection.vendor == "sqlite":
+        return "locked" in str(error)
+    return connection.connection is None or not connection.is_usable()
 
 
 def _is_mongodb_out_of_reach(error: BaseException) -> bool:

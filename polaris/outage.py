@@ -6,7 +6,7 @@ import threading
 
 from django.db import Error, connection
 
-from polaris.database import in_one_line, is_connected, is_mongodb
+from polaris.database import in_one_line, is_mongodb
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Outage:
 
     def note(self, error: BaseException) -> None:
         """A request could not reach the database. One that is merely busy is not away."""
-        if connection.in_atomic_block or is_mongodb() or is_connected():
+        if connection.in_atomic_block or is_mongodb() or _is_connected():
             logger.warning("the database is out of reach: %s", in_one_line(error))
             return
         if not self._is_on:
@@ -46,6 +46,10 @@ class Outage:
             return False
         finally:
             self._attempt.release()
+
+
+def _is_connected() -> bool:
+    return connection.connection is not None and connection.is_usable()
 
 
 outage = Outage()
