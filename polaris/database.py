@@ -5,7 +5,9 @@ the block fails, so the back end's own pair takes their place there.
 """
 
 import re
+import select
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -24,6 +26,7 @@ from django.db.models import Case, CharField, ForeignKey, Lookup, Q, QuerySet, V
 from polaris.gathering import gathered, gathering
 
 _KEPT_SECONDS = 300
+_CHECKED_SECONDS = 1.0
 _CONFLICTS = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 _HINTS = re.compile(r"\n| \(configured timeouts: |, Timeout: [0-9.]+s, |, full error: ")
 # So long a request waits for a connection of the pool; then it is a 503, as while one is made.
@@ -44,6 +47,14 @@ def refuse_unfit_server() -> None:
         from polaris.mongodb_server import refuse_unfit  # noqa: PLC0415 (optional)
 
         refuse_unfit()
+
+
+def locked(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """These rows, to be read once with the locks that an update of them would take."""
+    if is_mongodb():
+        touch(rows)
+        return rows
+    return rows.select_for_update(no_key=True)
 
 
 def can_skip_locked() -> bool:
@@ -203,11 +214,39 @@ def by_row(values: Mapping[str, Any]) -> Case:
 def keep_connections(*, checked: bool = True) -> None:
     """Keep this process's connections between requests or jobs: its threads are few and live long.
 
-    Each is `checked` before it is used again, or renewed where it fails."""
+    Each is `checked` before it is used again, or renewed where it fails. See `spare_check`."""
     for alias in connections:
         database = connections.settings[alias]
         database["CONN_MAX_AGE"] = _KEPT_SECONDS
         database["CONN_HEALTH_CHECKS"] = checked and database["CONN_HEALTH_CHECKS"]
+
+
+class _Checked(threading.local):
+    """When this thread's connection was last left to be checked."""
+
+    at = float("-inf")
+
+
+_checked = _Checked()
+
+
+def spare_check() -> None:
+    """Leave out the check of this thread's kept connection, a round trip, where one was due within
+    the last second and nothing has come since: a server that ends it says so, or closes it."""
+    moment = time.monotonic()
+    if moment - _checked.at >= _CHECKED_SECONDS:
+        _checked.at = moment
+    elif connection.vendor == "postgresql" and _is_silent(connection.connection):
+        kept: Any = connection
+        kept.health_check_done = True
+
+
+def _is_silent(kept: Any) -> bool:
+    if kept is None or kept.closed:
+        return False
+    news = select.poll()
+    news.register(kept.fileno(), select.POLLIN)
+    return not news.poll(0)
 
 
 def share_connections(most: int) -> None:
@@ -228,6 +267,18 @@ def is_out_of_reach(error: BaseException) -> bool:
     return isinstance(error, (OperationalError, InterfaceError)) and not str(error).startswith(
         "no such"
     )
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether after this error of a transaction another one is not worth a try just now: there is
+    no connection or, on SQLite, the one writer that we have waited for does not come to an end."""
+    if is_mongodb():
+        return any(map(_is_mongodb_away, _with_causes(error)))
+    if not is_out_of_reach(error):
+        return False
+    if connection.vendor == "sqlite":
+        return "locked" in str(error)
+    return connection.connection is None or not connection.is_usable()
 
 
 def _is_mongodb_out_of_reach(error: BaseException) -> bool:

@@ -1,13 +1,13 @@
 """Writes rows by SQL that is built once for each model.
 
 The ORM builds it anew for every row, which takes longer than the row itself (docs/decisions/0008,
-0015, 0020). Nothing is told to signals, and every other database has the portable twin.
+0015, 0020, 0022). Nothing is told to signals, and every other database has the portable twin.
 
 PostgreSQL takes many rows as one parameter, a JSON text that it reads by the table's own types:
 neither side has a statement to take apart that grows with the rows."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -84,6 +84,20 @@ def write_each(rows: Sequence[Model], names: Collection[str]) -> None:
         cursor.execute(statement, [_as_json(rows, (key, *written))])
 
 
+def change(row: Model, changes: Mapping[str, Any], **only_if: Any) -> bool:
+    """Compare-and-set of one row, as `filter(pk=…, **only_if).update(**changes)`: says whether it
+    was changed. `row` itself stays as it is. All names are those of fields, and no value of
+    `only_if` is None."""
+    wanted = {row._meta.pk.name: row.pk} | only_if
+    if is_mongodb():
+        return bool(type(row)._default_manager.filter(**wanted).update(**changes))
+    changed, set_to = _columns(row, changes)
+    asked, values = _columns(row, wanted)
+    with connection.cursor() as cursor:
+        cursor.execute(_update(row._meta.db_table, changed, asked), [*set_to, *values])
+        return cursor.rowcount > 0
+
+
 def insert_values(
     model: type[Model], columns: tuple[str, ...], rows: Sequence[Sequence[Any]]
 ) -> None:
@@ -103,6 +117,15 @@ def _execute(statement: str, values: Sequence[Any]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
+
+
+def _columns(row: Model, told: Mapping[str, Any]) -> tuple[tuple[str, ...], list[Any]]:
+    fields: list[Any] = [row._meta.get_field(name) for name in told]
+    values = [
+        field.get_db_prep_save(value, connection)
+        for field, value in zip(fields, told.values(), strict=True)
+    ]
+    return tuple(field.column for field in fields), values
 
 
 def _values(row: Model) -> list[Any]:
@@ -162,6 +185,14 @@ def _update_from_json(table: str, key: str, columns: tuple[str, ...]) -> str:
         f'FROM json_populate_recordset(NULL::"{table}", %s) AS told '
         f'WHERE "{table}"."{key}" = told."{key}"'
     )
+
+
+@lru_cache(maxsize=1000)
+def _update(table: str, changed: tuple[str, ...], asked: tuple[str, ...]) -> str:
+    """Only names of ours get into it."""
+    values = ", ".join(f'"{name}" = %s' for name in changed)
+    wanted = " AND ".join(f'"{name}" = %s' for name in asked)
+    return f'UPDATE "{table}" SET {values} WHERE {wanted}'  # noqa: S608
 
 
 @lru_cache(maxsize=1000)

@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from polaris import errors
-from polaris.database import keep_connections, share_connections
+from polaris.database import keep_connections, share_connections, spare_check
 from polaris.error_format import refuse
 from polaris.request_limits import RequestRefused, read_whole
 from polaris.security_headers import protect
@@ -77,6 +77,7 @@ class WebWorkers(ASGIHandler):
     def _work(self, request: HttpRequest) -> HttpResponseBase:
         reset_queries()
         close_old_connections()
+        spare_check()
         try:
             return self.get_response(request)
         finally:

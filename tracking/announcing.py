@@ -31,5 +31,7 @@ def announce_call(name: str, log: CallLog) -> None:
 def _description(log: CallLog) -> str:
     if "schedule" in log._state.fields_cache:
         return log.schedule.description if log.schedule else ""
-    schedules = CallSchedule.objects.filter(pk=log.schedule_id or "")
+    if log.schedule_id is None:
+        return ""
+    schedules = CallSchedule.objects.filter(pk=log.schedule_id).order_by()
     return schedules.values_list("description", flat=True).first() or ""

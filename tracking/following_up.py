@@ -115,8 +115,6 @@ def _look_up(log: CallLog) -> None:
 def _bind(log: CallLog, report: CallReport) -> None:
     with atomic():
         verdict = apply_to(log, report)
-        if verdict is Verdict.APPLIED and log.schedule_id:
-            settle(log.schedule_id)
     logger.info("%s is %s at the carrier: %s", log.pk, report.call_id, verdict)
 
 

@@ -340,8 +340,7 @@ def _write_alone(each: Accepted) -> None:
     log = CallLog.objects.get(pk=each.log.pk)
     CallLog.objects.filter(pk=log.pk).update(timestamp=each.asked_at)
     if apply_to(log, each.answer) is not Verdict.APPLIED:
-        log.refresh_from_db()
-    settle(each.armed.schedule_id)
+        settle(each.armed.schedule_id)
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from django.utils import timezone
 from polaris.audit.changes import Changes
 from polaris.audit.recording import record, together
 from polaris.database import atomic, on_commit
+from polaris.inserting import change, insert
 from polaris.masking import mask_phone
+from polaris.reading import read
 from polaris.repeating import repeated
 from schedules import arming
 from schedules.models import CallSchedule, CallType
@@ -19,9 +21,11 @@ from tracking.audit import call_act
 from tracking.carriers.base import CallReport
 from tracking.models import CallLog
 from tracking.retrying import retry
-from tracking.settlement import settle
+from tracking.settlement import hold, settle_held
 from tracking.states import FINAL, TRANSITIONS, CallStatus
 
+# The carrier has not said yet that it has the call.
+_NOT_HEARD_OF = frozenset({CallStatus.PENDING, CallStatus.UNKNOWN})
 # A live call tells of every change; one silent for this long is asked for at the carrier.
 SILENCE = timedelta(minutes=5)
 
@@ -45,14 +49,12 @@ def apply_report(report: CallReport) -> Verdict:
         if log is None:
             _record_foreign(report)
             return Verdict.CREATED
-        verdict = apply_to(log, report)
-        if verdict is Verdict.APPLIED and log.schedule_id and log.is_final:
-            settle(log.schedule_id)
-        return verdict
+        return apply_to(log, report)
 
 
 def apply_to(log: CallLog, report: CallReport) -> Verdict:
-    """Move `log` to the state that `report` tells, if it is ahead; `log` holds the result.
+    """Move `log` to the state that `report` tells, if it is ahead, and settle its schedule where
+    the call has ended; `log` holds the result.
 
     The caller has a transaction open."""
     while True:
@@ -64,21 +66,36 @@ def apply_to(log: CallLog, report: CallReport) -> Verdict:
             return Verdict.LATE
         before, was_called = log.status, log.call_id
         changes = _changes(log, report)
-        if CallLog.objects.filter(pk=log.pk, status=before).update(**changes):
+        if change(log, changes, status=before):
             for name, value in changes.items():
                 setattr(log, name, value)
             _record(log, before, was_called)
-            _tell(log, before)
-            if log.is_final and log.schedule_id:
-                _make_way(log)
+            if log.is_final or before in _NOT_HEARD_OF:
+                _pass_on(log, before)
             return Verdict.APPLIED
         log.refresh_from_db()
 
 
-def _make_way(log: CallLog) -> None:
-    """A call has ended: the next attempt of it is armed, and what waited for its end is woken."""
-    retry(log)
-    wake_waiting_after(log)
+def _pass_on(log: CallLog, before: str) -> None:
+    """A call is at the carrier, or over: those who listen hear of it, and its schedule."""
+    schedule = hold(log.schedule_id) if log.schedule_id else None
+    if schedule is not None:
+        log.schedule = schedule
+    _tell(log, before)
+    if schedule is not None:
+        _tell_schedule(schedule, log)
+    if log.is_final and log.schedule_id:
+        wake_waiting_after(log)
+
+
+def _tell_schedule(schedule: CallSchedule, log: CallLog) -> None:
+    """Its latest call; where that is over the next attempt of it is armed, if there is one."""
+    latest = {"call_id": log.call_id, "duration": log.duration}
+    if log.is_final:
+        retry(log, schedule)
+        settle_held(schedule, **latest)
+    else:
+        CallSchedule.objects.filter(pk=schedule.pk).update(**latest)
 
 
 def wake_waiting_after(log: CallLog) -> None:
@@ -88,13 +105,8 @@ def wake_waiting_after(log: CallLog) -> None:
 
 
 def _find(report: CallReport) -> CallLog | None:
-    logs = CallLog.objects.all()
-    if report.attempt_id:
-        # Of one row there is nothing to put in order, and working out how would take a while.
-        found = next(iter(logs.order_by().filter(pk=report.attempt_id)), None)
-        if found is not None:
-            return found
-    return logs.filter(call_id=report.call_id).first()
+    found = read(CallLog, report.attempt_id) if report.attempt_id else None
+    return found or CallLog.objects.filter(call_id=report.call_id).first()
 
 
 def _changes(log: CallLog, report: CallReport) -> dict[str, Any]:
@@ -157,7 +169,7 @@ def _record(log: CallLog, before: str, was_called: str) -> None:
         verb = "call.ended"
     elif log.status == CallStatus.IN_PROGRESS:
         verb = "call.answered"
-    elif before in {CallStatus.PENDING, CallStatus.UNKNOWN}:
+    elif before in _NOT_HEARD_OF:
         verb = "call.placed"
     else:
         return
@@ -170,12 +182,8 @@ def _record(log: CallLog, before: str, was_called: str) -> None:
 
 
 def _tell(log: CallLog, before: str) -> None:
-    if before in {CallStatus.PENDING, CallStatus.UNKNOWN}:
+    if before in _NOT_HEARD_OF:
         announce_call("call.started", log)
-    if log.schedule_id and (log.is_final or before in {CallStatus.PENDING, CallStatus.UNKNOWN}):
-        CallSchedule.objects.filter(pk=log.schedule_id).update(
-            call_id=log.call_id, duration=log.duration
-        )
     if log.status == CallStatus.COMPLETED:
         announce_call("call.completed", log)
     elif log.is_final:
@@ -196,5 +204,5 @@ def _record_foreign(report: CallReport) -> None:
     )
     for name, value in _changes(log, report).items():
         setattr(log, name, value)
-    log.save(force_insert=True)
+    insert(log)
     record(call_act("call.foreign", log, None, {"phone": (None, mask_phone(log.phone))}))

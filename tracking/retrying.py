@@ -17,12 +17,11 @@ _OUTCOMES = {
 }
 
 
-def retry(log: CallLog) -> None:
-    """Arm the next attempt of a call that has just ended, where its policy wants one.
+def retry(log: CallLog, schedule: CallSchedule) -> None:
+    """Arm the next attempt of a call that has just ended, where the schedule wants one.
 
-    `log` is in its final state; the caller has a transaction open, and settles afterwards."""
-    schedule = CallSchedule.objects.filter(pk=log.schedule_id).first()
-    if schedule is None or schedule.status in FINAL | {ScheduleStatus.PAUSED}:
+    `log` is in its final state; the caller holds the schedule's lock, and settles afterwards."""
+    if schedule.status in FINAL | {ScheduleStatus.PAUSED}:
         return
     if log.occurrence is None or not _wants_another(schedule, _outcome(log)):
         return

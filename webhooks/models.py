@@ -10,7 +10,7 @@ from polaris.privacy.fields import SealedJSONField, SealedModel
 
 
 class WebhookEvent(SealedModel):
-    """A signed webhook, kept raw before anything is done with it."""
+    """A signed webhook as it came, kept with what it moved, or by itself until it is acted upon."""
 
     class Outcome(models.TextChoices):
         """What became of it."""

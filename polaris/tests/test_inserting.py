@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from polaris.database import among
-from polaris.inserting import insert, insert_all, write_each
+from polaris.inserting import change, insert, insert_all, write_each
 from schedules.models import CallSchedule
 from tracking.models import CallLog
 
@@ -121,3 +121,29 @@ def test_one_row_alone_comes_back_as_it_was_written_too():
     assert found.repeat_config == {"cron": HOSTILE, "n": [1]}
     assert (found.calling_window, found.scheduled_time) == (None, MOMENT)
     assert found.phone == "+15005550006"
+
+
+# -- one row, by compare-and-set -----------------------------------------------------------------
+
+
+def test_a_row_is_changed_as_an_update_would_change_it():
+    row, other = schedule(), schedule(phone="+15005550007")
+    insert_all([row, other])
+    told = {"status": "running", "description": HOSTILE, "duration": None, "last_updated": MOMENT}
+
+    assert change(row, told | {"repeat_config": {"n": [HOSTILE]}}, status="created")
+
+    found = CallSchedule.objects.get(pk=row.pk)
+    assert {name: getattr(found, name) for name in told} == told
+    assert found.repeat_config == {"n": [HOSTILE]}
+    assert CallSchedule.objects.get(pk=other.pk).status == "created"
+
+
+def test_a_row_that_somebody_else_has_moved_is_not_changed():
+    row = schedule()
+    insert(row)
+    CallSchedule.objects.update(status="paused")
+
+    assert not change(row, {"status": "running"}, status="created")
+
+    assert CallSchedule.objects.get().status == "paused"

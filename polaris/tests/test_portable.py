@@ -36,6 +36,7 @@ SOUND = {
     "polaris/database.py": {
         "transaction.atomic": "for the others; MongoDB has the back end's own",
         "transaction.on_commit": "for the others; MongoDB has the back end's own",
+        "select_for_update": "for the others; MongoDB's rows get a mark",
     },
     "polaris/gathering.py": {
         "connection.cursor": "for PostgreSQL alone",
@@ -46,6 +47,7 @@ SOUND = {
         "connection.cursor": "MongoDB goes by the ORM",
         "bulk_update": "for all but PostgreSQL",
     },
+    "polaris/reading.py": {"connection.cursor": "MongoDB goes by the ORM"},
     "polaris/audit/sealing.py": {
         "connection.cursor": "MongoDB goes by the ORM",
         "select_for_update": "the chain is moved by compare-and-set",

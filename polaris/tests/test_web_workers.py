@@ -10,7 +10,12 @@ from django.db import close_old_connections, connection, connections, reset_quer
 from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
 
+from polaris import database
 from polaris.web_workers import WebWorkers
+
+only_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="a connection of SQLite is not checked"
+)
 
 seen: list[tuple[str, object]] = []
 inside: list[int] = []
@@ -110,6 +115,35 @@ def test_a_thread_keeps_its_connection(ask):
         ask("/asking", "/asking", "/asking", "/asking")
 
     assert len(set(seen)) == len({thread for thread, _ in seen}) <= 2
+
+
+@only_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_the_server_has_just_ended_is_renewed_for_the_next_request(ask):
+    for _ in range(3):
+        assert ask(*["/asking"] * 4) == [(200, b"asked")] * 4
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    assert ask(*["/asking"] * 4) == [(200, b"asked")] * 4
+
+
+@only_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_was_just_in_use_is_not_checked_before_each_request(ask, monkeypatch):
+    checks = []
+    wrapper = type(connections["default"])
+    is_usable = wrapper.is_usable
+    monkeypatch.setattr(wrapper, "is_usable", lambda each: checks.append(1) or is_usable(each))
+    monkeypatch.setattr(database, "_CHECKED_SECONDS", 3600)
+
+    for _ in range(5):
+        ask("/asking", "/asking", "/asking", "/asking")
+
+    assert not checks
 
 
 def test_an_asynchronous_view_runs_in_the_event_loop_and_can_stream(ask):

@@ -265,12 +265,88 @@ def test_a_webhook_that_we_failed_to_process_is_taken_up_when_it_is_repeated(log
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_webhook_is_kept_by_itself_and_then_acted_upon_in_one_transaction(log):
+def test_a_webhook_is_kept_and_acted_upon_in_one_transaction(log):
     with CaptureQueriesContext(connection) as asked:
         report("ringing", query=f"attempt_id={log.pk}")
 
     said = [query["sql"].split()[0] for query in asked.captured_queries]
-    assert said == ["INSERT", "BEGIN", "SELECT", "UPDATE", "UPDATE", "COMMIT"]
+    assert said == ["BEGIN", "SELECT", "UPDATE", "INSERT", "COMMIT"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_end_of_a_call_is_one_transaction_that_writes_each_row_once(log):
+    with CaptureQueriesContext(connection) as asked:
+        report("completed", query=f"attempt_id={log.pk}", CallDuration="60")
+
+    said = [query["sql"] for query in asked.captured_queries]
+    assert [sql.split()[0] for sql in said].count("COMMIT") == 1
+    written = [sql.split('"')[1] for sql in said if sql.startswith(("UPDATE", "INSERT"))]
+    assert written == ["call_logs", "call_schedules", "audit_entries", "webhook_events"]
+    assert len(said) <= 12
+
+
+def moves_and_fails(times, error):
+    """In the place of `apply_report`: does its work and fails, so often."""
+    failures = [error] * times
+
+    def apply(told):
+        verdict = reports.apply_report(told)
+        if failures:
+            raise failures.pop()
+        return verdict
+
+    return apply
+
+
+def test_a_webhook_that_fails_halfway_is_undone_kept_and_acted_upon_anew(log, monkeypatch):
+    monkeypatch.setattr(inbox, "apply_report", moves_and_fails(1, KeyError("oops")))
+
+    answer = report("completed", CallDuration="60")
+
+    assert answer.status_code == 204
+    log.refresh_from_db()
+    assert (log.status, log.duration) == ("completed", 60)
+    event = WebhookEvent.objects.get()
+    assert (event.outcome, event.deliveries, event.processed_at) == ("applied", 1, NOW)
+
+
+def test_a_webhook_that_cannot_be_acted_upon_is_kept_and_moves_nothing(log, monkeypatch):
+    monkeypatch.setattr(inbox, "apply_report", moves_and_fails(9, KeyError("oops")))
+
+    answer = report("completed", CallDuration="60")
+
+    assert answer.status_code == 500
+    log.refresh_from_db()
+    log.schedule.refresh_from_db()
+    assert (log.status, log.schedule.status) == ("queued", "running")
+    event = WebhookEvent.objects.get()
+    assert (event.outcome, event.processed_at) == ("received", None)
+    assert event.payload["CallDuration"] == "60"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_the_database_is_away_it_is_not_asked_twice(log, monkeypatch):
+    asked = []
+
+    def refuse():
+        raise OperationalError("connection refused")
+
+    def lose(_):
+        asked.append(1)
+        if connection.vendor == "sqlite":
+            raise OperationalError("database is locked")
+        monkeypatch.setattr(connection, "connect", refuse)
+        connection.connection.close()
+        raise OperationalError("the connection is lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "apply_report", lose)
+        patch.setattr(inbox, "_keep", asked.append)
+        answer = report("ringing")
+    monkeypatch.undo()
+
+    assert (answer.status_code, asked) == (503, [1])
+    assert report("ringing").status_code == 204
 
 
 @pytest.mark.django_db(transaction=True)

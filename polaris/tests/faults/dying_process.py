@@ -53,6 +53,19 @@ class After:
         return die_afterwards
 
 
+@dataclass(frozen=True)
+class Fail:
+    """Raise an error instead of doing it: what stands in for it is to die."""
+
+    seam: str
+
+    def around(self, _: Callable[..., Any]) -> Callable[..., Any]:
+        def fail(*_: Any, **__: Any) -> NoReturn:
+            raise RuntimeError("so that this suite sees what stands in for it")
+
+        return fail
+
+
 def die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise SystemExit  # never reached
@@ -73,7 +86,9 @@ def _is_create(_client: object, method: str, uri: str, *_: object, **__: object)
 
 _CARRIER = "tracking.carriers.twilio.TwilioCarrier"
 
-STEPS: Mapping[str, Before | After] = {
+Change = Before | After | Fail
+
+STEPS: Mapping[str, Change | tuple[Change, ...]] = {
     # A runner, in the order of a call's way.
     "before the claim": Before("schedules.jobstore.claim_due", _something_is_due),
     "within the claim": Before("schedules.gate.note", lambda admission: admission.taken),
@@ -98,23 +113,40 @@ STEPS: Mapping[str, Before | After] = {
     "after the proof of absence": After("tracking.following_up._not_placed"),
     "within a housekeeping job": Before("tracking.housekeeping.recover"),
     # The web process, when a webhook comes.
-    "before a webhook is kept": Before("webhooks.inbox._keep"),
-    "after a webhook is kept": After("webhooks.inbox._keep"),
+    "before a webhook is acted upon": Before("webhooks.inbox._take"),
     "within the report": After("tracking.reports.apply_to"),
-    "before a schedule is settled by a webhook": Before("tracking.reports.settle"),
-    "after a webhook is acted upon": After("webhooks.inbox._process"),
+    "before a schedule is settled by a webhook": Before("tracking.reports.settle_held"),
+    "before a webhook is committed": After("webhooks.inbox.insert"),
+    "after a webhook is acted upon": After("webhooks.inbox._take"),
+    "before a webhook is kept by itself": (
+        Fail("webhooks.inbox._take"),
+        Before("webhooks.inbox._keep"),
+    ),
+    "after a webhook is kept by itself": (
+        Fail("webhooks.inbox._take"),
+        After("webhooks.inbox._keep"),
+    ),
+    "after a kept webhook is acted upon": (
+        Fail("webhooks.inbox._take"),
+        After("webhooks.inbox._process"),
+    ),
 }
 
 
 def arrange_death_at(step: str) -> None:
-    """Wrap the function that stands at the step."""
-    death = STEPS[step]
-    path, _, name = death.seam.rpartition(".")
+    """Wrap the functions that stand at the step."""
+    changes = STEPS[step]
+    for change in changes if isinstance(changes, tuple) else (changes,):
+        _arrange(change)
+
+
+def _arrange(change: Change) -> None:
+    path, _, name = change.seam.rpartition(".")
     try:
         owner = import_string(path)
     except ImportError:
         owner = __import__(path, fromlist=[name])
-    setattr(owner, name, death.around(getattr(owner, name)))
+    setattr(owner, name, change.around(getattr(owner, name)))
 
 
 def main(step: str, role: str, *rest: str) -> None:

@@ -22,11 +22,14 @@ from webhooks.models import WebhookEvent
 pytestmark = pytest.mark.faults
 
 STEPS = [
-    "before a webhook is kept",
-    "after a webhook is kept",
+    "before a webhook is acted upon",
     "within the report",
     "before a schedule is settled by a webhook",
+    "before a webhook is committed",
     "after a webhook is acted upon",
+    "before a webhook is kept by itself",
+    "after a webhook is kept by itself",
+    "after a kept webhook is acted upon",
 ]
 
 

@@ -1,0 +1,83 @@
+"""Reads a row by its key with SQL that is built once for each model.
+
+The ORM builds it anew for every row, which takes longer than to read it (docs/decisions/0022).
+What MongoDB is asked has no SQL: there it is the ORM that reads."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.db import connection, models
+from django.db.transaction import TransactionManagementError
+
+from polaris.database import in_transaction, is_mongodb, locked
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+def read(model: type[Row], key: str, *, with_lock: bool = False) -> Row | None:
+    """The row of that key, as a queryset would give it; None where there is none.
+
+    `with_lock` is for a transaction: with the lock that an update of the row would take."""
+    if is_mongodb():
+        return next(iter(_rows(model, key, with_lock=with_lock)), None)
+    if with_lock and not in_transaction():
+        raise TransactionManagementError("A lock outside of a transaction holds nothing.")
+    asking = _asking(model, with_lock=with_lock)
+    with connection.cursor() as cursor:
+        cursor.execute(asking.statement, [key])
+        values = cursor.fetchone()
+    return None if values is None else model.from_db(connection.alias, *asking.told(values))
+
+
+def _rows(model: type[Row], key: str, *, with_lock: bool) -> models.QuerySet[Row]:
+    rows = model._default_manager.filter(pk=key).order_by()
+    return locked(rows) if with_lock else rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A statement that the ORM has built, whose one parameter is the key."""
+
+    statement: str
+    names: Sequence[str]
+    # By place: what turns a column's value into the field's, with the expression that it is told.
+    converters: Sequence[tuple[int, Sequence[Callable[..., Any]], Any]]
+
+    def told(self, values: Sequence[Any]) -> tuple[Sequence[str], list[Any]]:
+        found = list(values)
+        for place, each, expression in self.converters:
+            for convert in each:
+                found[place] = convert(found[place], expression, connection)
+        return self.names, found
+
+
+class _Kept(threading.local):
+    """Of each thread: some of what converts belongs to the thread's connection."""
+
+    def __init__(self) -> None:
+        self.askings: dict[tuple[type[models.Model], bool], _Asking] = {}
+
+
+_kept = _Kept()
+
+
+def _asking(model: type[models.Model], *, with_lock: bool) -> _Asking:
+    key = (model, with_lock)
+    if key not in _kept.askings:
+        _kept.askings[key] = _build(model, with_lock=with_lock)
+    return _kept.askings[key]
+
+
+def _build(model: type[models.Model], *, with_lock: bool) -> _Asking:
+    query = _rows(model, "", with_lock=with_lock).query
+    compiler = query.get_compiler(connection=connection)
+    statement, _ = compiler.as_sql()
+    columns = [expression for expression, *_ in compiler.select]
+    converters = compiler.get_converters(columns)
+    return _Asking(
+        statement,
+        [field.attname for field in model._meta.concrete_fields],
+        [(place, each, expression) for place, (each, expression) in converters.items()],
+    )
