@@ -1,7 +1,7 @@
 """A transaction of inserts alone, which the database can take as one statement.
 
 On PostgreSQL such a statement is a transaction by itself: one way there and back, where BEGIN, the
-inserts and COMMIT are five commands (docs/decisions/0022 has the figures). While inserts are only
+inserts and COMMIT are five commands (docs/decisions/0023 has the figures). While inserts are only
 gathered nothing has begun; whatever else is asked of the database within begins it for real."""
 
 import threading
