@@ -1,6 +1,6 @@
-"""Operations of migrations that lay out our tables on PostgreSQL; elsewhere they do nothing.
+"""Operations of migrations that lay out our tables, mostly on PostgreSQL alone.
 
-Neither is told to Django's state, and both may be undone: what they drop is not made again."""
+None is told to Django's state, and all may be undone; prefix indexes are not made again."""
 
 from functools import partial
 from typing import Any
@@ -25,6 +25,15 @@ def drop_prefix_indexes(app_label: str) -> RunPython:
     return RunPython(partial(_drop_prefix_indexes, app_label), RunPython.noop)
 
 
+def drop_key_index(app_label: str, model: str, name: str) -> RunPython:
+    """Drop the index that Django has made for a foreign key, where another one begins with it. A
+    moment's lock: `AlterField` would make the key itself anew, and look at every row.
+
+    MongoDB keeps it: its back end cannot say by which name."""
+    drop = partial(_drop_key_index, app_label, model, name)
+    return RunPython(drop, partial(_make_key_index, app_label, model, name))
+
+
 def fill_pages(app_label: str, model: str, percent: int) -> RunPython:
     """Fill the pages of a table so far, so that an update that concerns no index finds room beside
     the row and makes no entry in any (HOT). Holds nobody up; pages that are there stay."""
@@ -46,6 +55,23 @@ def _drop_prefix_indexes(app_label: str, apps: Any, schema_editor: Any) -> None:
     tables = [model._meta.db_table for model in apps.get_app_config(app_label).get_models()]
     for name in prefix_indexes(schema_editor.connection, tables):
         schema_editor.execute(f"DROP INDEX {schema_editor.quote_name(name)}")
+
+
+def _drop_key_index(app_label: str, model: str, name: str, apps: Any, schema_editor: Any) -> None:
+    if schema_editor.connection.vendor == "mongodb":
+        return
+    owner = apps.get_model(app_label, model)
+    columns = [owner._meta.get_field(name).column]
+    for each in schema_editor._constraint_names(owner, columns, index=True, unique=False):
+        schema_editor.execute(schema_editor._delete_index_sql(owner, each))
+
+
+def _make_key_index(app_label: str, model: str, name: str, apps: Any, schema_editor: Any) -> None:
+    if schema_editor.connection.vendor == "mongodb":
+        return
+    owner = apps.get_model(app_label, model)
+    field = owner._meta.get_field(name)
+    schema_editor.execute(schema_editor._create_index_sql(owner, fields=[field]))
 
 
 def _fill_pages(app_label: str, model: str, how: str, apps: Any, schema_editor: Any) -> None:

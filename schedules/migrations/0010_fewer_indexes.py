@@ -1,7 +1,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-from polaris.postgresql_tables import drop_prefix_indexes, fill_pages
+from polaris.postgresql_tables import drop_key_index, drop_prefix_indexes, fill_pages
 
 
 class Migration(migrations.Migration):
@@ -15,10 +15,15 @@ class Migration(migrations.Migration):
             model_name='activeschedule',
             name='active_waits_on',
         ),
-        migrations.AlterField(
-            model_name='activeschedule',
-            name='schedule',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='armed', to='schedules.callschedule'),
+        migrations.SeparateDatabaseAndState(
+            state_operations=[
+                migrations.AlterField(
+                    model_name='activeschedule',
+                    name='schedule',
+                    field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='armed', to='schedules.callschedule'),
+                ),
+            ],
+            database_operations=[drop_key_index('schedules', 'ActiveSchedule', 'schedule')],
         ),
         migrations.AddIndex(
             model_name='activeschedule',
