@@ -1,6 +1,7 @@
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 
 
 class PolarisConfig(AppConfig):
@@ -12,5 +13,7 @@ class PolarisConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, and let the audit hear what happens to accounts."""
         from polaris import checks  # noqa: F401, PLC0415
+        from polaris.database import read_moments_quickly  # noqa: PLC0415
 
+        connection_created.connect(read_moments_quickly, dispatch_uid="polaris.moments")
         import_module("polaris.audit.accounts").listen()

@@ -8,8 +8,9 @@ import re
 import select
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import (
@@ -21,7 +22,7 @@ from django.db import (
     connections,
     transaction,
 )
-from django.db.models import Case, CharField, ForeignKey, Lookup, Q, QuerySet, Value, When
+from django.db.models import CharField, ForeignKey, Lookup, Q, QuerySet
 
 from polaris.gathering import gathered, gathering
 
@@ -155,8 +156,15 @@ def among(field: str, keys: Iterable[str]) -> Q:
 
     For many: where the database can, they are one parameter, and the statement stays short."""
     if connection.vendor == "postgresql":
-        return Q(**{f"{field}__among": ",".join(keys)})
+        return Q(**{f"{field}__among": _Keys(",".join(keys))})
     return Q(**{f"{field}__in": list(keys)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The ORM looks at a text for a foreign key letter by letter."""
+
+    text: str
 
 
 class _Among(Lookup):
@@ -167,7 +175,7 @@ class _Among(Lookup):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         left, params = self.process_lhs(compiler, connection)
-        return f"{left} = ANY(string_to_array(%s, ','))", (*params, self.rhs)
+        return f"{left} = ANY(string_to_array(%s, ','))", (*params, self.rhs.text)
 
 
 CharField.register_lookup(_Among)
@@ -206,9 +214,12 @@ def delete_where(rows: QuerySet[Any]) -> tuple[int, dict[str, int]]:
     return rows.delete()
 
 
-def by_row(values: Mapping[str, Any]) -> Case:
-    """An expression for `update()` that gives each row, named by its key, a value of its own."""
-    return Case(*(When(pk=key, then=Value(value)) for key, value in values.items()))
+def read_moments_quickly(connection: Any, **_: Any) -> None:
+    """For Django's signal that a connection has been made."""
+    if connection.vendor == "postgresql" and connection.timezone_name == "UTC":
+        from polaris.postgresql_moments import Moments  # noqa: PLC0415 (optional)
+
+        connection.connection.adapters.register_loader("timestamptz", Moments)
 
 
 def keep_connections(*, checked: bool = True) -> None:

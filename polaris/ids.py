@@ -9,7 +9,9 @@ from datetime import datetime
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_BITS = 80
 _LENGTH = 26
-_SHIFTS = range(5 * (_LENGTH - 1), -1, -5)
+# Two letters at a time.
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_SHIFTS = range(5 * (_LENGTH - 2), -1, -10)
 
 ID_MAX_LENGTH = 40
 
@@ -44,4 +46,4 @@ def _number() -> int:
 
 
 def _encode(number: int) -> str:
-    return "".join([_ALPHABET[number >> shift & 31] for shift in _SHIFTS])
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])

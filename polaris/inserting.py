@@ -4,10 +4,11 @@ The ORM builds it anew for every row, which takes longer than the row itself (do
 0015, 0020, 0022). Nothing is told to signals, and every other database has the portable twin.
 
 PostgreSQL takes many rows as one parameter, a JSON text that it reads by the table's own types:
-neither side has a statement to take apart that grows with the rows."""
+neither side has a statement to take apart that grows with the rows. What is the same in all rows
+is another, and is told once."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -39,7 +40,7 @@ def _moment(value: object) -> str:
     raise TypeError(f"{type(value).__name__} is written as no JSON")
 
 
-_to_json = json.JSONEncoder(separators=(",", ":"), default=_moment).encode
+_to_json = json.JSONEncoder(separators=(",", ":"), default=_moment, check_circular=False).encode
 
 
 def insert(row: Model) -> None:
@@ -61,15 +62,14 @@ def insert_all(rows: Sequence[Model]) -> None:
         model._default_manager.bulk_create(rows)
         return
     fields = tuple(model._meta.local_concrete_fields)
-    columns = tuple(str(field.column) for field in fields)
-    _execute(_from_json(model._meta.db_table, columns), [_as_json(rows, fields)])
+    _tell(_insert_from_json, model, fields, [_values_of(rows, field) for field in fields])
     for row in rows:
         row._state.adding, row._state.db = False, connection.alias
 
 
 def write_each(rows: Sequence[Model], names: Collection[str]) -> None:
-    """Write these fields of rows of one model that exist and that the transaction in hand has
-    locked: each row its own values, all in one statement."""
+    """Write these fields of rows of one model, each row its own values, all in one statement. What
+    is gone meanwhile stays away."""
     if not rows:
         return
     model = type(rows[0])
@@ -77,11 +77,9 @@ def write_each(rows: Sequence[Model], names: Collection[str]) -> None:
         model._default_manager.bulk_update(rows, names)
         return
     key = model._meta.pk
-    written = tuple(each for each in model._meta.local_concrete_fields if each.name in names)
-    columns = tuple(str(field.column) for field in written)
-    statement = _update_from_json(model._meta.db_table, str(key.column), columns)
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [_as_json(rows, (key, *written))])
+    written = (each for each in model._meta.local_concrete_fields if each.name in names)
+    fields = (key, *written)
+    _tell(_update_from_json, model, fields, [_values_of(rows, field) for field in fields])
 
 
 def change(row: Model, changes: Mapping[str, Any], **only_if: Any) -> bool:
@@ -102,9 +100,10 @@ def insert_values(
     model: type[Model], columns: tuple[str, ...], rows: Sequence[Sequence[Any]]
 ) -> None:
     """Insert rows of a model whose values are such as the database takes, in one statement."""
-    if connection.vendor == "postgresql":
-        told = [dict(zip(columns, row, strict=True)) for row in rows]
-        _execute(_from_json(model._meta.db_table, columns), [_to_json(told)])
+    if connection.vendor == "postgresql" and len(rows) > 1:
+        by_column = {field.column: field for field in model._meta.local_concrete_fields}
+        fields = [by_column[name] for name in columns]
+        _tell(_insert_from_json, model, fields, list(zip(*rows, strict=True)))
         return
     values = [value for row in rows for value in row]
     _execute(_statement(model._meta.db_table, columns, len(rows)), values)
@@ -147,44 +146,80 @@ def _read_by(model: type[Model], vendor: str) -> list[tuple[str, "Field[Any, Any
     ]
 
 
-def _as_json(rows: Sequence[Model], fields: Sequence["Field[Any, Any]"]) -> str:
-    plain = [
-        (str(each.column), each.attname) for each in fields if _is_as_it_is(each, _AS_THEY_ARE)
+def _values_of(rows: Sequence[Model], field: "Field[Any, Any]") -> list[Any]:
+    if _is_as_it_is(field, _AS_THEY_ARE):
+        return [row.__dict__[field.attname] for row in rows]
+    return [
+        field.get_db_prep_save(field.pre_save(row, row._state.adding), connection) for row in rows
     ]
-    others = [(str(each.column), each) for each in fields if not _is_as_it_is(each, _AS_THEY_ARE)]
-    told = []
-    for row in rows:
-        values = row.__dict__
-        one = {column: values[attribute] for column, attribute in plain}
-        for column, field in others:
-            one[column] = field.get_db_prep_save(field.pre_save(row, row._state.adding), connection)
-        told.append(one)
-    return _to_json(told)
 
 
 def _is_as_it_is(field: "Field[Any, Any]", kinds: Collection[type]) -> bool:
     return type(field) in kinds and not getattr(field, "auto_now", False)
 
 
-@lru_cache(maxsize=100)
-def _from_json(table: str, columns: tuple[str, ...]) -> str:
+def _tell(
+    statement: Callable[..., str],
+    model: type[Model],
+    fields: Sequence["Field[Any, Any]"],
+    values: Sequence[Sequence[Any]],
+) -> None:
+    """Execute a statement for rows whose `values` are given field by field, the key's first."""
+    same = [place for place in range(1, len(fields)) if _are_the_same(values[place])]
+    told = [place for place in range(len(fields)) if place not in same]
+    names = [str(field.column) for field in fields]
+    rows = zip(*(values[place] for place in told), strict=True)
+    told_names = [names[place] for place in told]
+    parameters = [
+        _to_json([dict(zip(told_names, row, strict=True)) for row in rows]),
+        _to_json({names[place]: values[place][0] for place in same}),
+    ]
+    kinds = [tuple((names[place], fields[place]) for place in places) for places in (told, same)]
+    _execute(statement(model._meta.db_table, *kinds), parameters)
+
+
+def _are_the_same(values: Sequence[Any]) -> bool:
+    """Of lists and dicts it is not asked: in them 1 would be as good as True."""
+    first = values[0]
+    return not isinstance(first, (list, dict)) and values.count(first) == len(values)
+
+
+_Columns = tuple[tuple[str, "Field[Any, Any]"], ...]
+
+
+@lru_cache(maxsize=1000)
+def _insert_from_json(table: str, told: _Columns, same: _Columns) -> str:
     """Only names of ours get into it."""
-    named = ", ".join(f'"{name}"' for name in columns)
+    columns = ", ".join(f'"{name}"' for name, _ in (*told, *same))
+    values = ", ".join(_named("told", told) + _named("same", same))
+    return f'INSERT INTO "{table}" ({columns}) SELECT {values} FROM {_from_json(told, same)}'  # noqa: S608
+
+
+@lru_cache(maxsize=1000)
+def _update_from_json(table: str, told: _Columns, same: _Columns) -> str:
+    """Only names of ours get into it."""
+    (key, _), *changed = told
+    values = [f'"{name}" = told."{name}"' for name, _ in changed]
+    values += [f'"{name}" = same."{name}"' for name, _ in same]
     return (
-        f'INSERT INTO "{table}" ({named}) '  # noqa: S608
-        f'SELECT {named} FROM json_populate_recordset(NULL::"{table}", %s)'
+        f'UPDATE "{table}" SET {", ".join(values)} '  # noqa: S608
+        f'FROM {_from_json(told, same)} WHERE "{table}"."{key}" = told."{key}"'
     )
 
 
-@lru_cache(maxsize=100)
-def _update_from_json(table: str, key: str, columns: tuple[str, ...]) -> str:
-    """Only names of ours get into it."""
-    changed = ", ".join(f'"{name}" = told."{name}"' for name in columns)
-    return (
-        f'UPDATE "{table}" SET {changed} '  # noqa: S608
-        f'FROM json_populate_recordset(NULL::"{table}", %s) AS told '
-        f'WHERE "{table}"."{key}" = told."{key}"'
-    )
+def _from_json(told: _Columns, same: _Columns) -> str:
+    rows = f"json_to_recordset(%s) AS told ({_kinds(told)})"
+    # It is there even where nothing is the same, and then has no column to name.
+    one = f"json_to_record(%s) AS same ({_kinds(same)})" if same else "(SELECT %s) AS same"
+    return f"{rows}, {one}"
+
+
+def _named(source: str, columns: _Columns) -> list[str]:
+    return [f'{source}."{name}"' for name, _ in columns]
+
+
+def _kinds(columns: _Columns) -> str:
+    return ", ".join(f'"{name}" {field.db_type(connection)}' for name, field in columns)
 
 
 @lru_cache(maxsize=1000)

@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import DatabaseError
@@ -76,5 +76,10 @@ def _rows(given: Iterable[Any]) -> Iterator[Model]:
             yield each
         elif isinstance(each, (list, tuple)):
             yield from _rows(each)
-        elif is_dataclass(each) and not isinstance(each, type):
-            yield from _rows(getattr(each, part.name) for part in fields(each))
+        elif parts := _parts(type(each)):  # type: ignore[arg-type]
+            yield from _rows([getattr(each, part) for part in parts])
+
+
+@lru_cache(maxsize=1000)
+def _parts(kind: type) -> tuple[str, ...]:
+    return tuple(part.name for part in fields(kind)) if is_dataclass(kind) else ()

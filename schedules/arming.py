@@ -81,7 +81,7 @@ def arm_retry(
 def wake_waiting(log_id: str) -> None:
     """What waited for the end of that call is looked at now."""
     now = timezone.now()
-    waiting = ActiveSchedule.objects.filter(waits_on=log_id).exclude(next_execution=None)
+    waiting = ActiveSchedule.objects.waiting_on(log_id).exclude(next_execution=None)
     # Hardly any call is waited for, and on SQLite even an update of nothing waits to be the writer.
     if waiting.exists() and waiting.update(next_execution=now, waits_on=""):
         wake_runners(due=now)

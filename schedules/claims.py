@@ -50,7 +50,7 @@ def claim_due(*, runner_id: str, moment: datetime, limit: int, lease: timedelta)
         claims[:] = [armed for armed in claims if armed.pk in ours]
     try:
         # After the claim's own transaction, so that locks are always taken in the same order.
-        _tell_schedules(claims)
+        _tell_schedules([armed.schedule_id for armed in claims])
     except DatabaseError:
         _release(ActiveSchedule.objects.filter(lease=ticket))
         raise
@@ -102,7 +102,7 @@ def still_held(held: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
 def _of(held: Collection[tuple[str, str]]) -> QuerySet[ActiveSchedule]:
     """A lease is one claim of one runner: a row found by another one's is of the same runner."""
     return ActiveSchedule.objects.filter(
-        lease__in={lease for _, lease in held}, pk__in=[armed_id for armed_id, _ in held]
+        among("pk", [armed_id for armed_id, _ in held]), lease__in={lease for _, lease in held}
     )
 
 
@@ -173,10 +173,10 @@ def _release(held: QuerySet[ActiveSchedule]) -> int:
 
 
 @repeated
-def _tell_schedules(claimed: list[ActiveSchedule]) -> None:
+def _tell_schedules(claimed: list[str]) -> None:
     if claimed:
         move(
-            CallSchedule.objects.filter(among("pk", [armed.schedule_id for armed in claimed])),
+            CallSchedule.objects.filter(among("pk", claimed)),
             to=ScheduleStatus.PENDING,
             sources={ScheduleStatus.SCHEDULED},
         )

@@ -228,6 +228,11 @@ class ActiveScheduleQuerySet(models.QuerySet["ActiveSchedule"]):
         """Occurrences that a runner holds, be it alive or dead."""
         return self.filter(lease__gt="")  # by the index: of a million armed rows few are claimed
 
+    def waiting_on(self, log_id: str) -> Self:
+        """Occurrences that wait for the end of the call with that log."""
+        # The index's condition, too: SQLite does not see that the second implies it.
+        return self.filter(waits_on__gt="", waits_on=log_id)
+
     def earliest_execution(self) -> datetime | None:
         """When the first of them is due; None where none is armed."""
         first = self.exclude(next_execution=None).order_by("next_execution")
@@ -259,7 +264,10 @@ class ActiveSchedule(models.Model):
         default=partial(new_id, "active"),
         editable=False,
     )
-    schedule = models.ForeignKey(CallSchedule, on_delete=models.CASCADE, related_name="armed")
+    # Without an index of its own: that of active_once_per_attempt begins with it.
+    schedule = models.ForeignKey(
+        CallSchedule, on_delete=models.CASCADE, db_index=False, related_name="armed"
+    )
     job_id = models.CharField(
         max_length=ID_MAX_LENGTH, unique=True, default=partial(new_id, "job"), editable=False
     )
@@ -308,7 +316,8 @@ class ActiveSchedule(models.Model):
         indexes = [
             models.Index(fields=["next_execution", "id"], name="active_due"),
             models.Index(fields=["lease"], name="active_lease"),
-            models.Index(fields=["waits_on"], name="active_waits_on"),
+            # Few wait for a call.
+            models.Index(fields=["waits_on"], condition=Q(waits_on__gt=""), name="active_waits_on"),
         ]
 
     def __str__(self) -> str:

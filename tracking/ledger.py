@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F
 from django.utils import timezone
 
 from polaris.audit.recording import Act, record, together
-from polaris.database import among, atomic, by_row, is_mongodb, sent_together
+from polaris.database import among, atomic, sent_together
 from polaris.inserting import insert_all, write_each
 from polaris.moments import show_utc
 from polaris.privacy.fields import sealed_value
@@ -325,14 +325,12 @@ def _placed(log: CallLog) -> Act:
 
 
 def _tell_schedules(batch: Sequence[Accepted]) -> None:
-    """Each has its latest call's id: read from the logs in the statement itself where that can be,
-    for an expression for each row takes long to build."""
-    calls = {each.armed.schedule_id: each.answer.call_id for each in batch}
-    of_it = CallLog.objects.filter(
-        among("pk", [each.log.pk for each in batch]), schedule_id=OuterRef("pk")
-    )
-    call_id = by_row(calls) if is_mongodb() else Subquery(of_it.values("call_id")[:1])
-    CallSchedule.objects.filter(among("pk", calls)).update(call_id=call_id, duration=None)
+    """Each has its latest call's id."""
+    schedules = {each.armed.schedule_id: each.armed.schedule for each in batch}
+    for each in batch:
+        schedule = schedules[each.armed.schedule_id]
+        schedule.call_id, schedule.duration = each.answer.call_id, None
+    write_each([schedules[key] for key in sorted(schedules)], ("call_id", "duration"))
 
 
 def _write_alone(each: Accepted) -> None:

@@ -166,7 +166,7 @@ def open_handed(handed: Sequence[Handed]) -> dict[str, Opening]:
     a message may come late, or twice. What may not be dialled any more since it was claimed,
     because dialling has been stopped or no slot is left, is handed back."""
     messages = {(each.armed_id, each.lease): each for each in handed}
-    rows = ActiveSchedule.objects.filter(pk__in=[each.armed_id for each in handed])
+    rows = ActiveSchedule.objects.filter(among("pk", [each.armed_id for each in handed]))
     return _open_together(rows, messages)
 
 

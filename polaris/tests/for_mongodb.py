@@ -20,7 +20,7 @@ from django_mongodb_backend.base import DatabaseWrapper
 from polaris.tests.stack import HOME
 
 # Functions that choose another query on MongoDB, and what they ask elsewhere.
-_HAVE_TWINS = {"_tell_schedules", "delete_where", "write_each"}
+_HAVE_TWINS = {"delete_where", "write_each"}
 
 _ALIAS = "in MongoDB's words"
 _refused: list[str] = []

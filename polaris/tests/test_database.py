@@ -3,9 +3,10 @@
 import threading
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 
 from polaris.database import (
     atomic,
@@ -121,3 +122,34 @@ def test_what_follows_is_read_as_ever():
         assert Gate.objects.update(reason="written") == 1
 
     assert Gate.objects.get().reason == "written"
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="it has a reader of its own")
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-03-29 01:30:00+00",
+        "2026-03-29 01:30:00.1+00",
+        "2026-03-29 01:30:00.123456+00",
+        "0001-01-01 00:00:00+00",
+        "9999-12-31 23:59:59.999999+00",
+    ],
+)
+def test_a_moment_is_read_as_it_was_written(written):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::timestamptz", [written])
+        ((moment,),) = cursor.fetchall()
+
+    assert moment == datetime.fromisoformat(written)
+    assert moment.tzinfo is UTC
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="it has a reader of its own")
+@pytest.mark.parametrize("written", ["infinity", "10000-01-01 00:00:00+00", "0044-03-15 00:00 BC"])
+def test_a_moment_beyond_the_calendar_is_refused(written):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::timestamptz", [written])
+        with pytest.raises(DataError):
+            cursor.fetchall()

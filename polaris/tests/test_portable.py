@@ -52,6 +52,7 @@ SOUND = {
         "connection.cursor": "MongoDB goes by the ORM",
         "select_for_update": "the chain is moved by compare-and-set",
     },
+    "polaris/postgresql_tables.py": {"connection.cursor": "for PostgreSQL alone"},
     "schedules/arming.py": {"select_for_update": "what is found is then written"},
     "schedules/waking.py": {"connection.cursor": "for PostgreSQL alone"},
     "schedules/claims.py": {"select_for_update": "asked for only where rows can be skipped"},

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from schedules import arming
@@ -74,3 +75,10 @@ def test_a_row_whose_claim_was_lost_is_left_alone():
 def test_of_no_claims_nothing_is_written(django_assert_num_queries):
     with django_assert_num_queries(0):
         arming.consume_together([])
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="others plan by what the table holds")
+def test_what_waits_for_a_call_is_found_by_the_index_of_those_few():
+    plan = ActiveSchedule.objects.waiting_on("log_1").explain()
+
+    assert "active_waits_on" in plan

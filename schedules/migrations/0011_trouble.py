@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('schedules', '0009_schedules_that_are_over'),
+        ('schedules', '0010_fewer_indexes'),
     ]
 
     operations = [
