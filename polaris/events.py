@@ -56,13 +56,20 @@ class _Registration:
     pattern: str
     handler: Handler
     in_transaction: bool
+    wants: Callable[[str], bool]
+
+    def hears(self, name: str) -> bool:
+        return fnmatchcase(name, self.pattern) and self.wants(name)
 
 
 _registry: list[_Registration] = []
 
 
-def on(pattern: str, *, in_transaction: bool = False) -> Callable[[Handler], Handler]:
-    """Register a handler for the events whose name matches `pattern` (`call.*`, `*`).
+def on(
+    pattern: str, *, in_transaction: bool = False, wants: Callable[[str], bool] = lambda _: True
+) -> Callable[[Handler], Handler]:
+    """Register a handler for the events whose name matches `pattern` (`call.*`, `*`), those of them
+    that it `wants` at that moment.
 
     Raises ValueError for a pattern that no event matches: a misspelt name would never be heard."""
     if not any(fnmatchcase(name, pattern) for name in EVENTS):
@@ -71,7 +78,7 @@ def on(pattern: str, *, in_transaction: bool = False) -> Callable[[Handler], Han
         )
 
     def register(handler: Handler) -> Handler:
-        _registry.append(_Registration(pattern, handler, in_transaction))
+        _registry.append(_Registration(pattern, handler, in_transaction, wants))
         return handler
 
     return register
@@ -80,6 +87,11 @@ def on(pattern: str, *, in_transaction: bool = False) -> Callable[[Handler], Han
 def unregister(handler: Handler) -> None:
     """Take a handler out again."""
     _registry[:] = [entry for entry in _registry if entry.handler is not handler]
+
+
+def is_heard(name: str) -> bool:
+    """Whether anybody listens to that event: if not, nobody need put together what it tells."""
+    return any(entry.hears(name) for entry in _registry)
 
 
 def publish(name: str, **data: Any) -> Event:
@@ -97,7 +109,7 @@ def _handlers(event: Event, *, in_transaction: bool) -> list[Handler]:
     return [
         entry.handler
         for entry in _registry
-        if entry.in_transaction is in_transaction and fnmatchcase(event.name, entry.pattern)
+        if entry.in_transaction is in_transaction and entry.hears(event.name)
     ]
 
 

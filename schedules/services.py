@@ -17,7 +17,7 @@ from polaris.audit.changes import Changes, changes, gone, made
 from polaris.audit.recording import Act, record
 from polaris.database import atomic, inserted_together, touch
 from polaris.errors import ChangedMeanwhile, IllegalTransition, ScheduleNotFound
-from polaris.events import publish
+from polaris.events import is_heard, publish
 from polaris.inserting import insert
 from polaris.masking import mask_numbers, masked_number
 from polaris.moments import show_utc
@@ -243,6 +243,8 @@ def call_now(schedule: CallSchedule) -> CallSchedule:
 
 def announce(name: str, schedule: CallSchedule, **more: Any) -> None:
     """Publish an event of `schedule`; its number goes masked."""
+    if not is_heard(name):
+        return
     publish(
         name,
         schedule_id=schedule.pk,

@@ -1,6 +1,6 @@
 """Publishes what happens to calls."""
 
-from polaris.events import publish
+from polaris.events import is_heard, publish
 from polaris.masking import mask_numbers, masked_number
 from polaris.moments import show_utc
 from schedules.models import CallSchedule
@@ -9,6 +9,8 @@ from tracking.models import CallLog
 
 def announce_call(name: str, log: CallLog) -> None:
     """Publish an event of a call; its number goes masked."""
+    if not is_heard(name):
+        return
     publish(
         name,
         log_id=log.pk,

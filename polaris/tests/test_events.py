@@ -179,6 +179,33 @@ def test_a_pattern_chooses_what_a_handler_hears(
     assert ear.names == heard
 
 
+def test_a_handler_hears_what_it_wants_at_that_moment(
+    listen, django_capture_on_commit_callbacks, db
+):
+    wanted = {"call.failed"}
+    ear = listen("call.*", wants=lambda name: name in wanted)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        publish("call.failed")
+        publish("call.started")
+        wanted.add("call.started")
+        publish("call.started")
+
+    assert ear.names == ["call.failed", "call.started"]
+
+
+def test_what_nobody_listens_to_need_not_be_told(listen, settings):
+    settings.NOTIFY_EVENTS = ["call.missed"]
+    assert is_heard("call.missed")
+    assert not is_heard("call.started")
+
+    listen("call.started", wants=lambda _: False)
+    assert not is_heard("call.started")
+
+    listen("call.s*")
+    assert is_heard("call.started")
+
+
 @pytest.mark.parametrize("pattern", ["call.exploded", "calls.*", "", "CALL.FAILED"])
 def test_a_handler_cannot_wait_for_an_event_that_does_not_exist(pattern):
     with pytest.raises(ValueError, match="no event matches"):

@@ -40,13 +40,15 @@ TURN_SECONDS = 5.0
 UNCLAIMED = timedelta(days=1)
 
 
-@on("*", in_transaction=True)
+def _is_wanted(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in settings.NOTIFY_EVENTS)
+
+
+@on("*", in_transaction=True, wants=_is_wanted)
 def write_down(event: Event) -> None:
     """Put a message for each configured channel into the publisher's transaction.
 
     What fails here is logged: a message is never worth the call that it would tell of."""
-    if not any(fnmatchcase(event.name, pattern) for pattern in settings.NOTIFY_EVENTS):
-        return
     try:
         _write(event, configured_channels())
     except Exception:
