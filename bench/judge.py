@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count, islice
 from urllib.parse import urlsplit
 
 from bench.account import is_measured
 from bench.contenders.base import Call
-from bench.processes import Processes, end
+from bench.processes import Failed, Processes, end
 
 _STALLED = 20.0  # seconds without an arrival, after which what is missing counts as lost
 
@@ -42,12 +43,18 @@ class Judge:
         self.url = url
         parts = urlsplit(url)
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+        self._numbers = count()
+
+    def numbers(self, how_many: int) -> list[int]:
+        """Indexes of phone numbers that nobody has been given. A call of this carrier never ends,
+        and a number has one call at a time."""
+        return list(islice(self._numbers, how_many))
 
     def reset(self) -> None:
         """Forget every call."""
         self._ask("POST", "/control/reset")
 
-    def count(self) -> int:
+    def accepted(self) -> int:
         """How many creates were accepted, warm-up and duplicates too."""
         return int(self._ask("GET", "/control/count"))
 
@@ -61,14 +68,21 @@ class Judge:
         seen, since = -1, time.time()
         last_due = max(moment for _, moment in calls)
         while True:
-            count = self.count()
-            if count >= len(calls):
+            accepted = self.accepted()
+            if accepted >= len(calls):
                 return
-            if count != seen:
-                seen, since = count, time.time()
+            if accepted != seen:
+                seen, since = accepted, time.time()
             if time.time() > max(since, last_due) + _STALLED:
                 return
             time.sleep(0.05)
+
+    def all_arrived(self, calls: list[Call]) -> dict[str, float]:
+        """When each of the measured calls has come. Raises Failed where one has not."""
+        verdict = self.verdict(calls)
+        if verdict.lost or verdict.twice:
+            raise Failed(f"{verdict.lost} calls have not come, {verdict.twice} came twice")
+        return verdict.arrived
 
     def verdict(self, calls: list[Call]) -> Verdict:
         """Judge what has arrived of the measured calls."""

@@ -113,9 +113,11 @@ def make_calls(
     """Hand the calls over in time, a few to warm up first, and wait until they have arrived."""
     time.sleep(_IDLE_SECONDS)
     due = float(int(time.time()) + lead)
-    warm_up = [(warm_up_number(i), due - _WARM_UP_SECONDS) for i in range(_WARM_UP_CALLS)]
+    first = [warm_up_number(index) for index in judge.numbers(_WARM_UP_CALLS)]
+    warm_up = [(phone, due - _WARM_UP_SECONDS) for phone in first]
     load_average = os.getloadavg()[0]
-    calls = [(number(i), due + offset) for i, offset in enumerate(offsets)]
+    phones = map(number, judge.numbers(len(offsets)))
+    calls = [(phone, due + offset) for phone, offset in zip(phones, offsets, strict=True)]
     try:
         schedule(warm_up + calls)
     except Failed:

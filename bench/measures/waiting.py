@@ -55,9 +55,11 @@ def _one_round(bench: Bench, polaris: Polaris) -> dict[str, float]:
     try:
         bench.judge.reset()
         drain = make_calls(bench.judge, schedule, [0.0] * bench.calls, _LEAD)
+        bench.judge.all_arrived(drain.calls)
         bench.judge.reset()
         with watched(runners) as memory:
             spread_out = make_calls(bench.judge, schedule, OFFSETS, _LEAD)
+        bench.judge.all_arrived(spread_out.calls)
     finally:
         end(runners)
     first, last = memory.thirds()

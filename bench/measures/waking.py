@@ -58,9 +58,9 @@ def _stack(bench: Bench, poll: str) -> Polaris:
 def _one_round(bench: Bench, polaris: Polaris) -> list[float]:
     bench.judge.reset()
     committed: dict[str, float] = polaris.rows(
-        "one by one", [number(turn) for turn in range(_WARM_UP + CALLS)]
+        "one by one", [number(index) for index in bench.judge.numbers(_WARM_UP + CALLS)]
     )
     measured = list(committed.items())[_WARM_UP:]
     bench.judge.wait_for(list(committed.items()))
-    arrived = bench.judge.verdict(measured).arrived
+    arrived = bench.judge.all_arrived(measured)
     return [1000 * (arrived[phone] - moment) for phone, moment in measured]

@@ -122,7 +122,8 @@ def _during_a_burst(bench: Bench, polaris: Polaris, client: Client) -> Times:
     asking = threading.Thread(target=ask)
     asking.start()
     try:
-        make_calls(bench.judge, schedule, [0.0] * bench.calls, _LEAD)
+        burst = make_calls(bench.judge, schedule, [0.0] * bench.calls, _LEAD)
+        bench.judge.all_arrived(burst.calls)
     finally:
         over.set()
         begun.set()
