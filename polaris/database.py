@@ -263,8 +263,11 @@ def _is_silent(kept: Any) -> bool:
 def share_connections(most: int) -> None:
     """Have this process's threads share at most so many connections, by a pool that keeps and
     checks them, instead of one for each thread. On PostgreSQL alone."""
+    from polaris.postgresql_pool import SharedConnection  # noqa: PLC0415 (optional)
+
     for alias in connections:
-        pool = {"min_size": 1, "max_size": most, "timeout": _POOL_SECONDS}
+        pool: dict[str, Any] = {"min_size": 1, "max_size": most, "timeout": _POOL_SECONDS}
+        pool["connection_class"] = SharedConnection
         connections.settings[alias]["OPTIONS"]["pool"] = pool
 
 

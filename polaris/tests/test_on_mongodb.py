@@ -66,7 +66,10 @@ def test_there_what_is_about_sql_is_skipped_with_its_reason_and_the_rest_is_run(
     assert written == {"test_polaris_db"}
 
 
-OF_OURS = "polaris/tests/test_database.py::test_what_the_database_judges_at_the_commit_undoes_all"
+OF_OURS = (
+    "polaris/tests/test_inserted_together.py::"
+    "test_what_the_database_judges_at_the_commit_undoes_all[by_the_orm]"
+)
 SOME = """
 import pytest
 from django.db import connection
