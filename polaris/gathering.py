@@ -28,7 +28,7 @@ class Gathering:
         self._callbacks: list[Callable[[], object]] = []
 
     def add(self, statement: str, values: Sequence[Any]) -> None:
-        """Insert this, too: an INSERT that tells nothing."""
+        """Insert this, too."""
         self._inserts.append((statement, values))
 
     def on_commit(self, callback: Callable[[], object]) -> None:
@@ -40,7 +40,7 @@ class Gathering:
         _of_this_thread.gathering = None
         self._stack.enter_context(transaction.atomic())
         for statement, values in self._inserts:
-            _execute(statement, values)
+            execute(statement, values)
         for callback in self._callbacks:
             transaction.on_commit(callback)
 
@@ -50,18 +50,18 @@ class Gathering:
             *others, last = (statement for statement, _ in self._inserts)
             named = ", ".join(f"w{turn} AS ({each})" for turn, each in enumerate(others))
             values = [value for _, values in self._inserts for value in values]
-            _execute(f"WITH {named} {last}" if others else last, values)
+            execute(f"WITH {named} {last}" if others else last, values)
         for callback in self._callbacks:
             callback()
 
-    def before(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    def before(self, go_on: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         """Stands before each statement that is no gathered insert. Raises RuntimeError within a
         transaction that did not know of this one."""
         if _of_this_thread.gathering is self:
             if connection.in_atomic_block:
                 raise RuntimeError("begin it with polaris.database.atomic, not with Django's")
             self.begin()
-        return execute(sql, params, many, context)
+        return go_on(sql, params, many, context)
 
 
 def gathering() -> Gathering | None:
@@ -84,6 +84,10 @@ def gathered() -> Iterator[None]:
             mine.send()
 
 
-def _execute(statement: str, values: Sequence[Any]) -> None:
+def execute(statement: str, values: Sequence[Any]) -> None:
+    """Insert at once, or together with what else is gathered: by an INSERT that tells nothing."""
+    if unbegun := gathering():
+        unbegun.add(statement, values)
+        return
     with connection.cursor() as cursor:
         cursor.execute(statement, values)

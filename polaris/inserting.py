@@ -17,7 +17,7 @@ from django.db import connection, models
 from django.db.models import Field, Model
 
 from polaris.database import is_mongodb
-from polaris.gathering import gathering
+from polaris.gathering import execute
 
 # Fields whose attribute is what JSON and their column take.
 _AS_THEY_ARE = {
@@ -49,7 +49,7 @@ def insert(row: Model) -> None:
         row.save(force_insert=True)
         return
     columns = tuple(str(field.column) for field in row._meta.local_concrete_fields)
-    _execute(_statement(row._meta.db_table, columns, 1), _values(row))
+    execute(_statement(row._meta.db_table, columns, 1), _values(row))
     row._state.adding, row._state.db = False, connection.alias
 
 
@@ -106,16 +106,7 @@ def insert_values(
         _tell(_insert_from_json, model, fields, list(zip(*rows, strict=True)))
         return
     values = [value for row in rows for value in row]
-    _execute(_statement(model._meta.db_table, columns, len(rows)), values)
-
-
-def _execute(statement: str, values: Sequence[Any]) -> None:
-    """Now, or together with what else `inserted_together` inserts."""
-    if unbegun := gathering():
-        unbegun.add(statement, values)
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+    execute(_statement(model._meta.db_table, columns, len(rows)), values)
 
 
 def _columns(row: Model, told: Mapping[str, Any]) -> tuple[tuple[str, ...], list[Any]]:
@@ -175,7 +166,7 @@ def _tell(
         _to_json({names[place]: values[place][0] for place in same}),
     ]
     kinds = [tuple((names[place], fields[place]) for place in places) for places in (told, same)]
-    _execute(statement(model._meta.db_table, *kinds), parameters)
+    execute(statement(model._meta.db_table, *kinds), parameters)
 
 
 def _are_the_same(values: Sequence[Any]) -> bool:
