@@ -23,7 +23,7 @@ from schedules.states import ArmedStatus, ScheduleStatus
 from schedules.waking import wake_runners
 
 # Rows are claimed and their ledger opened so long before they are due, then dialled on time. It is
-# no multiple of 10 ms: where calls come evenly, none is claimed while another is dialled.
+# no multiple of 10 ms: of calls at most even intervals none is claimed while another is dialled.
 LEAD = timedelta(milliseconds=125)
 # Of a row that is claimed: a moment takes longer to read than all the rest of it.
 _NOT_LOOKED_AT = ("created_at", "last_updated", "leased_until", "waits_for", "waits_on")
