@@ -15,7 +15,7 @@ RUN set -eu; \
     python -m venv /venv; \
     for lock in $LOCKS; do \
         /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-compile \
-            --require-hashes --requirement "$lock"; \
+            --no-deps --require-hashes --requirement "$lock"; \
     done; \
     /venv/bin/pip uninstall --yes --quiet pip setuptools; \
     python -m compileall -q /venv/lib

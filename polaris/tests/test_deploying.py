@@ -36,7 +36,7 @@ def test_the_image_holds_every_room():
 
     assert ours | {"templates", "manage.py"} <= copied()
     assert "for lock in $LOCKS" in DOCKERFILE
-    assert "--require-hashes" in DOCKERFILE
+    assert "--no-deps --require-hashes" in DOCKERFILE
 
 
 def test_the_builder_is_sent_what_is_copied_and_no_secrets():

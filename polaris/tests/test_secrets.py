@@ -261,6 +261,14 @@ def test_the_setup_installs_by_hashes_alone():
     assert all("--require-hashes" in line for line in installs)
 
 
+def test_a_release_made_after_the_locks_is_not_looked_for():
+    """With `coverage==7.17.3` locked and `coverage[toml]` asked for by another package, pip takes
+    the newest coverage there is, and refuses it because no hash of it is known."""
+    installs = [line for line in _commands(HOME / "bin" / "setup") if "pip install" in line]
+
+    assert all("--no-deps" in line for line in installs)
+
+
 def _commands(script: Path) -> list[str]:
     return re.sub(r"\\\n\s*", " ", script.read_text()).splitlines()
 
