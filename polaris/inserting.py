@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection, models
 from django.db.models import Field, Model
@@ -19,6 +19,7 @@ from django.db.models import Field, Model
 from polaris.database import is_mongodb
 from polaris.gathering import execute
 
+_Made = TypeVar("_Made", bound=Model)
 # Fields whose attribute is what JSON and their column take.
 _AS_THEY_ARE = {
     models.CharField,
@@ -41,6 +42,24 @@ def _moment(value: object) -> str:
 
 
 _to_json = json.JSONEncoder(separators=(",", ":"), default=_moment, check_circular=False).encode
+
+
+def made(model: type[_Made], **values: Any) -> _Made:
+    """A new row as `model(**values)` makes it, in a third of its time. Values go by the names of
+    attributes (`schedule_id`); those that are not given are the defaults. Raises TypeError for a
+    name that is none."""
+    names = _attributes(model)
+    if unknown := values.keys() - names.keys():
+        raise TypeError(f"{model.__name__} has no {', '.join(sorted(unknown))}")
+    told = [values[name] if name in values else default() for name, default in names.items()]
+    row = model.from_db(None, [*names], told)
+    row._state.adding = True
+    return row
+
+
+@lru_cache(maxsize=100)
+def _attributes(model: type[Model]) -> dict[str, Callable[[], Any]]:
+    return {field.attname: field.get_default for field in model._meta.concrete_fields}
 
 
 def insert(row: Model) -> None:

@@ -17,10 +17,10 @@ from schedules.waking import wake_runners
 RELEASED: dict[str, object] = {"leased_until": None, "lease": "", "runner_id": ""}
 
 
-def upcoming(schedule: CallSchedule, *, after: datetime) -> datetime | None:
+def upcoming(of: CallSchedule | ActiveSchedule, *, after: datetime) -> datetime | None:
     """The schedule's first occurrence strictly later than `after`, in UTC."""
     try:
-        return schedule.timetable.next(after)
+        return of.timetable.next(after)
     except ValueError as error:
         raise SchedulerFailure(f"The next call cannot be computed: {error}") from error
 
@@ -107,7 +107,7 @@ def consume_together(claimed: Collection[ActiveSchedule]) -> None:
     """As `consume`, each after its own occurrence: those that end in one statement, those that come
     again in another."""
     following = {
-        armed.pk: upcoming(armed.schedule, after=armed.occurrence) if comes_again(armed) else None
+        armed.pk: upcoming(armed, after=armed.occurrence) if comes_again(armed) else None
         for armed in claimed
     }
     _remove([armed for armed in claimed if following[armed.pk] is None])

@@ -1,7 +1,7 @@
 """When we should call: schedules, their armed next occurrences, and the runners that dial."""
 
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -322,6 +322,11 @@ class ActiveSchedule(models.Model):
 
     def __str__(self) -> str:
         return self.job_id
+
+    @cached_property
+    def timetable(self) -> Timetable:
+        """Its schedule's, read once: what a claim holds is read anew by the next one."""
+        return self.schedule.timetable
 
     def is_lease_over(self, moment: datetime) -> bool:
         """Whether the claim that this row was read with has run out at `moment`."""

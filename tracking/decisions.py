@@ -152,7 +152,7 @@ def _closed_window(armed: ActiveSchedule, now: datetime) -> Decision | None:
             {armed.occurrence: f"When a runner could dial it, it was late. {outside}"}, "window"
         )
     if schedule.is_recurring and armed.origin == ActiveSchedule.Origin.RULE:
-        following = schedule.timetable.next(armed.occurrence)
+        following = armed.timetable.next(armed.occurrence)
         if following is not None and following <= opening:
             return Miss({armed.occurrence: f"{outside} The next call comes first."}, "window")
     return Wait(opening, outside, is_due_then=True)
@@ -195,7 +195,7 @@ def _due(armed: ActiveSchedule, now: datetime) -> list[datetime]:
     schedule = armed.schedule
     if armed.origin != ActiveSchedule.Origin.RULE or not schedule.is_recurring:
         return [armed.occurrence]
-    due = schedule.timetable.due(start=armed.occurrence, end=now, limit=MISSED_AT_ONCE)
+    due = armed.timetable.due(start=armed.occurrence, end=now, limit=MISSED_AT_ONCE)
     return due or [armed.occurrence]
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from polaris.audit.recording import Act, record, together
 from polaris.database import among, atomic, sent_together
-from polaris.inserting import insert_all, write_each
+from polaris.inserting import insert_all, made, write_each
 from polaris.moments import show_utc
 from polaris.privacy.fields import sealed_value
 from polaris.repeating import repeated
@@ -77,8 +77,9 @@ class Accepted:
 def new_row(armed: ActiveSchedule, *, now: datetime, status: str = CallStatus.PENDING) -> CallLog:
     """The log of a claimed occurrence, not yet written."""
     schedule = armed.schedule
-    return CallLog(
-        schedule=schedule,
+    log = made(
+        CallLog,
+        schedule_id=schedule.pk,
         occurrence=armed.occurrence,
         attempt=armed.attempt,
         due_at=armed.due_at,
@@ -95,6 +96,8 @@ def new_row(armed: ActiveSchedule, *, now: datetime, status: str = CallStatus.PE
         notes=sealed_value(schedule, "notes"),
         metadata={"runner_id": armed.runner_id, "origin": armed.origin},
     )
+    log.schedule = schedule
+    return log
 
 
 @repeated

@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from polaris.database import among
-from polaris.inserting import change, insert, insert_all, write_each
+from polaris.inserting import change, insert, insert_all, made, write_each
 from schedules.models import CallSchedule
 from tracking.models import CallLog
 
@@ -47,6 +47,31 @@ def test_a_number_is_sealed_and_found_by_its_hash():
     assert CallSchedule.objects.of_number("+15005550008").exists()
     stored = CallSchedule.objects.values_list("phone", flat=True).get().stored
     assert stored.startswith("enc1.")
+
+
+def test_a_row_that_is_made_is_as_its_constructor_makes_it():
+    told = {"id": "log_1", "attempt": 2, "phone": "+15005550009", "timestamp": MOMENT}
+    told |= {"schedule_id": "schedule_1", "metadata": {"a": 1}, "last_updated": MOMENT}
+
+    row, as_constructed = made(CallLog, **told), CallLog(**told)
+
+    assert row._state.adding
+    assert row.schedule_id == "schedule_1"
+    for field in CallLog._meta.concrete_fields:
+        assert getattr(row, field.attname) == getattr(as_constructed, field.attname), field.name
+
+
+def test_rows_that_are_made_share_nothing():
+    one, another = made(CallLog), made(CallLog)
+    one.metadata["a"] = 1
+
+    assert another.metadata == {}
+    assert one.pk != another.pk
+
+
+def test_a_row_is_not_made_of_what_it_has_not():
+    with pytest.raises(TypeError, match="CallLog has no numbr"):
+        made(CallLog, numbr="+15005550009")
 
 
 def test_a_written_row_is_no_new_one():
