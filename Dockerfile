@@ -38,8 +38,11 @@ COPY schedules ./schedules
 COPY tracking ./tracking
 COPY webhooks ./webhooks
 COPY templates ./templates
-# The key is needed by the settings, signs nothing, and is no part of the image's environment.
-RUN SECRET_KEY="for the building of the image alone" DATABASE_URL=sqlite:////tmp/none \
+# The keys are needed by the settings, sign and seal nothing, and are no part of the image's
+# environment.
+RUN NO_KEY=$(python -c "import base64; print(base64.urlsafe_b64encode(bytes(32)).decode())") \
+    && SECRET_KEY="for the building of the image alone" DATABASE_URL=sqlite:////tmp/none \
+        ENCRYPTION_KEYS=$NO_KEY LOOKUP_KEYS=$NO_KEY \
         python manage.py collectstatic --noinput --verbosity 0 \
     && python -m compileall -q polaris schedules tracking webhooks
 USER 10001:10001

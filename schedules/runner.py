@@ -110,8 +110,12 @@ def beat_of_worker(worker_id: str) -> None:
 
 def step_back() -> None:
     """Let other processes of this machine go first, by SCHEDULER_NICE: web processes answer while a
-    burst is dialled. Call it before there are other threads."""
-    os.nice(settings.SCHEDULER_NICE)
+    burst is dialled. Where a sandbox forbids that, calls are dialled all the same. Call it before
+    there are other threads."""
+    try:
+        os.nice(settings.SCHEDULER_NICE)
+    except OSError as error:
+        logger.warning("SCHEDULER_NICE is not followed: %s", error.strerror)
 
 
 def spare_what_is_loaded() -> None:

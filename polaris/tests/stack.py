@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -68,10 +68,13 @@ class Stack:
         self._start("web", [*command, *options])
         wait_until(self._answers, what="the web process answers")
 
-    def start_runner(self, **environment: str) -> subprocess.Popen[bytes]:
-        """A runner that has signed in."""
+    def start_runner(
+        self, *, within: Sequence[str] = (), **environment: str
+    ) -> subprocess.Popen[bytes]:
+        """A runner that has signed in, started `within` another command."""
         before = Runner.objects.count()
-        runner = self._start("runner", [sys.executable, "manage.py", "runapscheduler"], environment)
+        command = [*within, sys.executable, "manage.py", "runapscheduler"]
+        runner = self._start("runner", command, environment)
         wait_until(lambda: Runner.objects.count() > before, what="a runner has signed in")
         return runner
 

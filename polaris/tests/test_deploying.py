@@ -1,16 +1,23 @@
 """The files by which Polaris is deployed agree with the code and with each other."""
 
+import ctypes
 import fnmatch
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 from django.conf import settings
+from django.utils.timezone import now
+
+from polaris.tests import confined
+from polaris.tests.stack import Stack, wait_until
 
 HOME = Path(settings.BASE_DIR)
 SAMPLES = HOME / "docs" / "deploy"
@@ -57,6 +64,24 @@ def test_the_processes_of_the_image_get_their_signals_themselves():
     for command in commands:
         assert all(isinstance(word, str) for word in json.loads(command))
     assert re.search(r"^USER \d+:\d+$", DOCKERFILE, re.MULTILINE)
+
+
+def test_the_image_is_built_without_keys_of_anybody():
+    """What is run in the image, run here with nothing in the environment."""
+    lines = DOCKERFILE.replace("\\\n", " ").splitlines()
+    (step,) = [line.removeprefix("RUN ") for line in lines if "collectstatic" in line]
+    step, _, _ = step.partition("&& python -m compileall")
+
+    done = subprocess.run(
+        ["sh", "-c", step.replace("--noinput", "--noinput --dry-run")],
+        cwd=HOME,
+        env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "ENV_FILE": os.devnull},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # -- compose -------------------------------------------------------------------------------------
@@ -154,3 +179,74 @@ def test_systemd_accepts_the_units(tmp_path):
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def calls_in(words: str) -> set[str]:
+    """The system calls that these names of calls and of groups stand for."""
+    found: set[str] = set()
+    for word in words.split():
+        if word.startswith("@"):
+            listed = subprocess.run(
+                ["systemd-analyze", "syscall-filter", word],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            inside = [line.strip() for line in listed.stdout.splitlines()[1:]]
+            found |= calls_in(" ".join(each for each in inside if not each.startswith("#")))
+        else:
+            found.add(word)
+    return found
+
+
+def calls_allowed_by(unit: str) -> set[str]:
+    """Lines of SystemCallFilter add, and take away after a tilde; some are always allowed."""
+    lines = re.findall(r"^SystemCallFilter=(.*)$", (SAMPLES / unit).read_text(), re.MULTILINE)
+    allowed = calls_in("@default")
+    for line in lines:
+        if line.startswith("~"):
+            allowed -= calls_in(line[1:])
+        else:
+            allowed |= calls_in(line)
+    return allowed
+
+
+def confined_to(calls: set[str]) -> list[str]:
+    return [sys.executable, str(Path(confined.__file__)), ",".join(sorted(calls))]
+
+
+def can_be_confined() -> bool:
+    try:
+        ctypes.CDLL(confined.LIBRARY)
+    except OSError:
+        return False
+    return bool(shutil.which("systemd-analyze"))
+
+
+needs_confinement = pytest.mark.skipif(
+    not can_be_confined(), reason="there is no systemd-analyze, or no libseccomp, here"
+)
+
+
+@needs_confinement
+def test_a_runner_starts_and_steps_back_with_the_system_calls_of_its_unit(stack: Stack):
+    allowed = calls_allowed_by("polaris-runner@.service")
+
+    runner = stack.start_runner(within=confined_to(allowed), SCHEDULER_NICE="7")
+
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, runner.pid) == min(19, ours + 7)
+
+
+@needs_confinement
+def test_a_runner_that_may_not_step_back_dials_all_the_same(stack: Stack, client_of_web):
+    allowed = calls_allowed_by("polaris-runner@.service") - {"setpriority"}
+
+    stack.start_runner(within=confined_to(allowed))
+    client_of_web.post(
+        "/schedule/",
+        {"phone": "+14155550100", "scheduled_time": (now() + timedelta(seconds=2)).isoformat()},
+    )
+
+    wait_until(lambda: stack.carrier.accepted() == 1, what="the call is dialled")
+    assert "SCHEDULER_NICE is not followed: Operation not permitted" in stack.log_of("runner")
