@@ -99,7 +99,8 @@ class Command(BaseCommand):
         if state.closed_since:
             self._say(
                 f"Dialling is stopped by {state.closed_by or 'the carrier'}: when all is well, "
-                "“Dial again” on the dashboard, or this command with --dial, lets it go on."
+                "“Dial again” on the dashboard, or this command with --dial before a runner is "
+                "started, lets it go on."
             )
         else:
             self._say("Dialling goes on as soon as a runner is started.")
