@@ -86,6 +86,7 @@ class BackendConfig(AppConfig):
         there."""
         server = import_module("polaris.mongodb_server")
         server.judge_versions()
+        server.put_refusals_in_words()
         connection_created.connect(server.look_at, dispatch_uid="polaris.mongodb_server")
         post_migrate.connect(add_lookup_indexes, dispatch_uid="polaris.mongodb_apps")
 

@@ -9,7 +9,9 @@ from weakref import WeakSet
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
+from django_mongodb_backend.base import DatabaseWrapper
 from django_mongodb_backend.features import DatabaseFeatures
+from dns.exception import DNSException
 from pymongo.errors import ConfigurationError, ConnectionFailure, PyMongoError
 
 from polaris.database import in_one_line
@@ -21,6 +23,7 @@ _ALONE = (
     "The MongoDB server stands alone, so it has no transactions: make it a replica set (one member "
     "is enough), or name a cluster in MONGODB_URL."
 )
+_NOT_TAKEN = "MONGODB_URL holds what the driver does not take."
 _fit: WeakSet[Any] = WeakSet()  # clients of the driver: the threads of a process share one
 
 
@@ -28,6 +31,23 @@ def judge_versions() -> None:
     """From now on versions are judged here: after Django's own refusal, the back end would go on
     with the connection that was made."""
     DatabaseFeatures.minimum_database_version = None
+
+
+def put_refusals_in_words() -> None:
+    """What the driver says of MONGODB_URL when it is first used, by whatever process.
+
+    Its own words may hold a part of the address, and so of the password."""
+    connect = DatabaseWrapper.get_new_connection
+
+    def get_new_connection(database: Any, params: Any) -> Any:
+        try:
+            return connect(database, params)
+        except (ConfigurationError, ValueError, OSError) as error:
+            if isinstance(error.__cause__, DNSException):  # of mongodb+srv://
+                raise OperationalError(in_one_line(error)) from error
+            raise ImproperlyConfigured(_NOT_TAKEN) from error
+
+    DatabaseWrapper.get_new_connection = get_new_connection
 
 
 def refuse_unfit() -> None:
@@ -38,8 +58,6 @@ def refuse_unfit() -> None:
         connection.ensure_connection()
     except OperationalError as error:
         logger.warning("the database is away, so nobody has looked at it: %s", error)
-    except ConfigurationError as error:
-        raise ImproperlyConfigured("MONGODB_URL holds what the driver does not take.") from error
 
 
 def look_at(*, connection: Any, **_: Any) -> None:

@@ -106,11 +106,25 @@ def test_a_command_whose_server_is_away_ends_with_one_line():
     assert child.stderr.count("\n") == 1
 
 
-def test_a_connection_string_that_the_driver_does_not_take_is_refused_without_it():
-    child = start(WEB, "mongodb://me:secret@127.0.0.1:1,127.0.0.1:2/?directConnection=true")
+@pytest.mark.parametrize("command", [WEB, COMMAND])
+@pytest.mark.parametrize(
+    "rest",
+    ["127.0.0.1:1,127.0.0.1:2/?directConnection=true", "h:99999/", "h/?tls=true&tlsCAFile=/none"],
+)
+def test_a_connection_string_that_the_driver_does_not_take_is_refused_without_it(command, rest):
+    child = start(command, f"mongodb://me:secret@{rest}")
 
     assert child.returncode == 1
     assert child.stderr == "polaris: MONGODB_URL holds what the driver does not take.\n"
+
+
+def test_a_cluster_that_no_name_server_knows_is_away():
+    child = start(COMMAND, "mongodb+srv://me:secret@cluster.invalid/")
+
+    assert child.returncode == 1
+    assert child.stderr.startswith("polaris: the database ")
+    assert "_mongodb._tcp.cluster.invalid" in child.stderr
+    assert child.stderr.count("\n") == 1
 
 
 def test_every_migration_is_sent_by_a_real_migrate():
