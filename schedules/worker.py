@@ -64,6 +64,9 @@ def _begin(sender: Any, **_: Any) -> None:
         reason = in_one_line(error)
         refusal = f"polaris: the database cannot be used: {reason} (manage.py migrate?)"
         raise SystemExit(refusal) from error
+    except Exception as error:  # Celery would go on, with a worker that no runner knows of
+        logger.exception("the worker has not signed in")
+        raise SystemExit("polaris: the worker cannot start, as the log says.") from error
     runner.spare_what_is_loaded()
     this_process_is(me.pk)
     _me.worker_id, _me.is_over = me.pk, threading.Event()

@@ -28,6 +28,15 @@ from django.utils.module_loading import import_string
 print(import_string(settings.SCHEDULER_EXECUTORS[settings.SCHEDULER_EXECUTOR]).__name__)
 print("polaris.celery" in sys.modules)
 """
+# A worker in whose start something goes wrong that nobody has thought of.
+BROKEN_WORKER = """
+import sys
+from polaris.celery import app
+from schedules import runner
+def broken(): raise RuntimeError("unforeseen")
+runner.step_back = broken
+app.worker_main(["worker"])
+"""
 needs_celery = pytest.mark.skipif(
     find_spec("celery") is None, reason="Celery is not installed (requirements-optional.txt)"
 )
@@ -112,3 +121,15 @@ def test_a_worker_has_threads():
 
     assert done.returncode == 1
     assert last_line(done) == "polaris: a worker of Polaris has threads: start it without --pool."
+
+
+@needs_celery
+def test_a_worker_that_could_not_sign_in_does_not_go_on():
+    """Celery logs what a signal's receiver raises, and starts all the same."""
+    done = start("-c", BROKEN_WORKER, **CELERY)
+
+    assert done.returncode == 1
+    assert "RuntimeError: unforeseen" in done.stderr
+    assert done.stderr.strip().splitlines()[-1] == (
+        "polaris: the worker cannot start, as the log says."
+    )
