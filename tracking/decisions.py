@@ -184,7 +184,7 @@ def _missed(armed: ActiveSchedule, now: datetime) -> dict[datetime, str]:
     Of several due ones only the last is dialled, and only within the grace time."""
     due = _due(armed, now)
     grace = timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
-    missed = {earlier: _overtaken(later) for earlier, later in pairwise(due)}
+    missed = {earlier: _overtaken(armed, later) for earlier, later in pairwise(due)}
     late = now - (armed.due_at if due == [armed.occurrence] else due[-1])
     if late > grace or len(due) == MISSED_AT_ONCE:
         missed[due[-1]] = _too_late(armed, late, grace)
@@ -207,8 +207,11 @@ def _too_late(armed: ActiveSchedule, late: timedelta, grace: timedelta) -> str:
     )
 
 
-def _overtaken(later: datetime) -> str:
-    return f"No runner dialled it before the next one, {later:%Y-%m-%d %H:%M:%S} UTC, was due."
+def _overtaken(armed: ActiveSchedule, later: datetime) -> str:
+    following = f"before the next one, {later:%Y-%m-%d %H:%M:%S} UTC, was due."
+    if armed.waits_for:
+        return f"What it waited for was not over {following} It waited: {armed.waits_for}"
+    return f"No runner dialled it {following}"
 
 
 def _overlapped(log: CallLog) -> str:

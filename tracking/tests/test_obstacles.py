@@ -120,6 +120,20 @@ class TestOverlap:
         assert ActiveSchedule.objects.get().next_execution == NOW + timedelta(hours=2)
         assert CallSchedule.objects.get().status == ScheduleStatus.RUNNING
 
+    def test_one_that_waits_until_the_next_is_due_says_what_it_waited_for(self, clock):
+        every_minute = {"enabled": True, "cron": "* * * * *"}
+        due(repeat_config=every_minute, overlap="wait")
+        for minutes in range(3):
+            later = NOW + timedelta(minutes=minutes)
+            clock.move_to(later)
+            dial_what_is_due(later)
+
+        missed = CallLog.objects.get(status=S.MISSED)
+        assert missed.occurrence == NOW + timedelta(minutes=1)
+        assert "12:02:00 UTC, was due" in missed.error_message
+        assert "The last call of its schedule is not over." in missed.error_message
+        assert "No runner" not in missed.error_message
+
     @pytest.mark.django_db(transaction=True)
     def test_or_it_waits_where_its_schedule_says_so(self, clock):
         due(repeat_config=HOURLY, overlap="wait")
