@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 
 from polaris.database import among
 from polaris.inserting import change, insert, insert_all, made, write_each
@@ -82,6 +82,22 @@ def test_a_written_row_is_no_new_one():
     row.save(update_fields=["description"])
 
     assert CallSchedule.objects.get().description == "changed"
+
+
+@pytest.mark.parametrize("told", ["a text", 'with "quotes"', 7, 1.5, True, [], [None, "x"], {}])
+def test_json_of_any_kind_comes_back_as_it_was(told):
+    insert_all([log(metadata=told), log(metadata={"another": None})])
+
+    logs = CallLog.objects.order_by("pk")
+    assert {type(told), dict} >= {type(each.metadata) for each in logs}
+    assert told in [each.metadata for each in logs]
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite takes texts of any length")
+@pytest.mark.parametrize("another", ["CA1", "CA" + "1" * 63])
+def test_a_text_that_is_too_long_is_refused_and_not_cut(another):
+    with pytest.raises(DataError), transaction.atomic():
+        insert_all([log(call_id="CA" + "1" * 63), log(call_id=another)])
 
 
 def test_what_the_database_refuses_is_an_integrity_error():
