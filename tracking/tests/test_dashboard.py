@@ -118,8 +118,9 @@ class TestDueNext:
 
         assert cards(desk)["due"][0].distance == "in 2 h 5 min"
 
-    def test_counts_what_is_due_and_in_nobodys_hands(self, desk):
-        now = timezone.now()
+    def test_counts_what_is_due_and_in_nobodys_hands(self, desk, time_machine):
+        now = datetime(2026, 5, 1, 10, tzinfo=UTC)
+        time_machine.move_to(now, tick=False)
         armed(now - timedelta(minutes=3))
         held = armed(now - timedelta(minutes=9))
         held.armed.update(leased_until=now + timedelta(seconds=30), runner_id="runner_x")
@@ -127,8 +128,9 @@ class TestDueNext:
         assert cards(desk)["overdue"] == {"count": 1, "deferred": 0, "by": "3 min"}
         assert "Overdue: 1 call is due and not dialled, by 3 min at most." in html(desk)
 
-    def test_counts_among_what_is_overdue_what_was_refused_for_now(self, desk):
-        now = timezone.now()
+    def test_counts_among_what_is_overdue_what_was_refused_for_now(self, desk, time_machine):
+        now = datetime(2026, 5, 1, 10, tzinfo=UTC)
+        time_machine.move_to(now, tick=False)
         deferred = armed(now - timedelta(minutes=3), description="Dentist")
         deferred.armed.update(
             next_execution=now + timedelta(seconds=40), asked=2, waits_for="Twilio 20429: Too many."
