@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import (
@@ -22,7 +23,7 @@ from django.db import (
     connections,
     transaction,
 )
-from django.db.models import CharField, ForeignKey, Lookup, Q, QuerySet
+from django.db.models import CharField, DateTimeField, ForeignKey, Lookup, Q, QuerySet
 
 from polaris.gathering import gathered, gathering
 
@@ -151,13 +152,18 @@ def _mongodb_atomic() -> Iterator[None]:
             database.run_on_commit = []
 
 
-def among(field: str, keys: Iterable[str]) -> Q:
-    """Rows whose `field` is one of these ids or hashes of ours.
+def among(field: str, keys: Iterable[str | datetime]) -> Q:
+    """Rows whose `field` is one of these ids or hashes of ours, or one of these moments.
 
     For many: where the database can, they are one parameter, and the statement stays short."""
     if connection.vendor == "postgresql":
-        return Q(**{f"{field}__among": _Keys(",".join(keys))})
+        return Q(**{f"{field}__among": _Keys(in_one_text(keys))})
     return Q(**{f"{field}__in": list(keys)})
+
+
+def in_one_text(keys: Iterable[str | datetime]) -> str:
+    """As `among` tells them to PostgreSQL: neither ids nor hashes of ours hold a comma."""
+    return ",".join(key if isinstance(key, str) else key.isoformat() for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +174,22 @@ class _Keys:
 
 
 class _Among(Lookup):
-    """Neither ids nor hashes of ours hold a comma, so the list of them is one text."""
-
     lookup_name = "among"
     prepare_rhs = False
+    keys = "string_to_array(%s, ',')"
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         left, params = self.process_lhs(compiler, connection)
-        return f"{left} = ANY(string_to_array(%s, ','))", (*params, self.rhs.text)
+        return f"{left} = ANY({self.keys})", (*params, self.rhs.text)
+
+
+class _AmongMoments(_Among):
+    keys = "string_to_array(%s, ',')::timestamptz[]"
 
 
 CharField.register_lookup(_Among)
 ForeignKey.register_lookup(_Among)
+DateTimeField.register_lookup(_AmongMoments)
 
 
 def touch(rows: QuerySet[Any], **values: Any) -> None:

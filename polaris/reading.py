@@ -4,13 +4,13 @@ The ORM builds it anew for every row, which takes longer than to read it (docs/d
 What MongoDB is asked has no SQL: there it is the ORM that reads."""
 
 import threading
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import connection, models
 from django.db.transaction import TransactionManagementError
 
+from polaris.compiled import Columns
 from polaris.database import in_transaction, is_mongodb, locked
 
 Row = TypeVar("Row", bound=models.Model)
@@ -28,7 +28,9 @@ def read(model: type[Row], key: str, *, with_lock: bool = False) -> Row | None:
     with connection.cursor() as cursor:
         cursor.execute(asking.statement, [key])
         values = cursor.fetchone()
-    return None if values is None else model.from_db(connection.alias, *asking.told(values))
+    if values is None:
+        return None
+    return model.from_db(connection.alias, asking.columns.names, asking.columns.told(values))
 
 
 def _rows(model: type[Row], key: str, *, with_lock: bool) -> models.QuerySet[Row]:
@@ -41,16 +43,7 @@ class _Asking:
     """A statement that the ORM has built, whose one parameter is the key."""
 
     statement: str
-    names: Sequence[str]
-    # By place: what turns a column's value into the field's, with the expression that it is told.
-    converters: Sequence[tuple[int, Sequence[Callable[..., Any]], Any]]
-
-    def told(self, values: Sequence[Any]) -> tuple[Sequence[str], list[Any]]:
-        found = list(values)
-        for place, each, expression in self.converters:
-            for convert in each:
-                found[place] = convert(found[place], expression, connection)
-        return self.names, found
+    columns: Columns
 
 
 class _Kept(threading.local):
@@ -74,10 +67,4 @@ def _build(model: type[models.Model], *, with_lock: bool) -> _Asking:
     query = _rows(model, "", with_lock=with_lock).query
     compiler = query.get_compiler(connection=connection)
     statement, _ = compiler.as_sql()
-    columns = [expression for expression, *_ in compiler.select]
-    converters = compiler.get_converters(columns)
-    return _Asking(
-        statement,
-        [field.attname for field in model._meta.concrete_fields],
-        [(place, each, expression) for place, (each, expression) in converters.items()],
-    )
+    return _Asking(statement, Columns.of(compiler))

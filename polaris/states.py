@@ -37,8 +37,9 @@ class Transitions:
 
 
 def move(rows: QuerySet[Any], *, to: str, sources: Iterable[str], **changes: Any) -> int:
-    """Compare-and-set: rows whose status is among `sources` get the status `to` and `changes`.
+    """Compare-and-set: rows whose status is among `sources` get the status `to` and `changes`,
+    of which `last_updated` is now unless it is told.
 
     Returns how many rows moved; one writer alone wins a row."""
-    changed = {"status": to, "last_updated": timezone.now()} | changes
+    changed = {"last_updated": timezone.now(), "status": to} | changes
     return rows.filter(status__in=list(sources)).update(**changed)

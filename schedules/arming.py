@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from polaris.compiled import compiled_select, compiled_write
 from polaris.database import among, touch
 from polaris.errors import SchedulerFailure
 from polaris.inserting import write_each
@@ -114,7 +115,7 @@ def consume_together(claimed: Collection[ActiveSchedule]) -> None:
     again = [armed for armed in claimed if following[armed.pk] is not None]
     if not again:
         return
-    held = set(_of_claims(again).order_by("pk").select_for_update().values_list("pk", flat=True))
+    held = set(_with_their_locks(*_named(again)))
     moved = [
         ActiveSchedule(id=key, schedule_id="", **_armed_at(moment))
         for key, moment in following.items()
@@ -128,15 +129,26 @@ def consume_together(claimed: Collection[ActiveSchedule]) -> None:
 def _remove(claimed: Collection[ActiveSchedule]) -> None:
     """Claimed rows that have been dealt with, and that nothing follows; lost claims stay."""
     if claimed:
-        _of_claims(claimed).delete()
+        _delete(*_named(claimed))
 
 
-def _of_claims(claimed: Collection[ActiveSchedule]) -> QuerySet[ActiveSchedule]:
+def _named(claimed: Collection[ActiveSchedule]) -> tuple[list[str], list[str]]:
+    return [armed.pk for armed in claimed], [*{armed.lease for armed in claimed}]
+
+
+@compiled_select
+def _with_their_locks(keys: list[str], leases: list[str]) -> QuerySet[ActiveSchedule, str]:
+    return _held(keys, leases).order_by("pk").select_for_update().values_list("pk", flat=True)
+
+
+@compiled_write
+def _delete(keys: list[str], leases: list[str]) -> tuple[int, dict[str, int]]:
+    return _held(keys, leases).delete()
+
+
+def _held(keys: list[str], leases: list[str]) -> QuerySet[ActiveSchedule]:
     """These rows, but for those whose claim was lost meanwhile."""
-    keys = [armed.pk for armed in claimed]
-    return ActiveSchedule.objects.filter(
-        among("pk", keys), lease__in={armed.lease for armed in claimed}
-    )
+    return ActiveSchedule.objects.filter(among("pk", keys), among("lease", leases))
 
 
 def consume(armed: ActiveSchedule, *, after: datetime) -> datetime | None:

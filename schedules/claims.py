@@ -12,6 +12,7 @@ from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from polaris.compiled import compiled_select, compiled_write
 from polaris.database import among, atomic, can_skip_locked, is_mongodb
 from polaris.ids import new_id
 from polaris.repeating import repeated
@@ -122,14 +123,28 @@ def _give_back(held: QuerySet[ActiveSchedule]) -> int:
 
 
 def _choose(moment: datetime, limit: int) -> list[ActiveSchedule]:
-    due = ActiveSchedule.objects.due(moment + LEAD, free_at=moment)
-    in_time = due.filter(due_at__gte=_too_late_since(moment))
-    return _locked(in_time.exclude(status=ArmedStatus.RUNNING), limit)
+    if limit < 1:
+        return []
+    return _in_time(moment + LEAD, moment, _too_late_since(moment), limit=limit)
 
 
 def _choose_undialled(moment: datetime, limit: int) -> list[ActiveSchedule]:
-    is_too_late = Q(due_at__lt=_too_late_since(moment))
-    is_begun = Q(status=ArmedStatus.RUNNING)
+    return _undialled(moment, _too_late_since(moment), limit=limit) if limit > 0 else []
+
+
+@compiled_select
+def _in_time(
+    until: datetime, moment: datetime, too_late_since: datetime, *, limit: int
+) -> QuerySet[ActiveSchedule]:
+    due = ActiveSchedule.objects.due(until, free_at=moment).filter(due_at__gte=too_late_since)
+    return _locked(due.exclude(status=ArmedStatus.RUNNING), limit)
+
+
+@compiled_select
+def _undialled(
+    moment: datetime, too_late_since: datetime, *, limit: int
+) -> QuerySet[ActiveSchedule]:
+    is_too_late, is_begun = Q(due_at__lt=too_late_since), Q(status=ArmedStatus.RUNNING)
     return _locked(ActiveSchedule.objects.due(moment).filter(is_too_late | is_begun), limit)
 
 
@@ -143,30 +158,40 @@ def _too_late_since(moment: datetime) -> datetime:
     return moment - timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
 
 
-def _locked(rows: QuerySet[ActiveSchedule], limit: int) -> list[ActiveSchedule]:
-    if limit < 1:
-        return []
+def _locked(rows: QuerySet[ActiveSchedule], limit: int) -> QuerySet[ActiveSchedule]:
     rows = rows.in_order()  # type: ignore[attr-defined]
     if can_skip_locked():
         rows = rows.select_for_update(skip_locked=True)
-    return list(rows.defer(*_NOT_LOOKED_AT)[:limit])
+    return rows.defer(*_NOT_LOOKED_AT)[:limit]
 
 
 def _lease(
     chosen: list[ActiveSchedule], ticket: str, runner_id: str, moment: datetime, lease: timedelta
 ) -> None:
-    held = {
-        "status": ArmedStatus.PENDING,
-        "lease": ticket,
-        "leased_until": moment + lease,
-        "runner_id": runner_id,
-        "last_updated": timezone.now(),
-    }
-    rows = ActiveSchedule.objects.filter(among("pk", [armed.pk for armed in chosen]))
-    rows.free(moment).update(**held)
+    until = moment + lease
+    _hold([armed.pk for armed in chosen], moment, ticket, until, runner_id, timezone.now())
     for armed in chosen:
-        for name, value in held.items():
-            setattr(armed, name, value)
+        armed.status, armed.lease, armed.runner_id = ArmedStatus.PENDING, ticket, runner_id
+        armed.leased_until = until
+
+
+@compiled_write
+def _hold(
+    keys: list[str],
+    moment: datetime,
+    ticket: str,
+    until: datetime,
+    runner_id: str,
+    now: datetime,
+) -> int:
+    rows = ActiveSchedule.objects.filter(among("pk", keys)).free(moment)
+    return rows.update(
+        status=ArmedStatus.PENDING,
+        lease=ticket,
+        leased_until=until,
+        runner_id=runner_id,
+        last_updated=now,
+    )
 
 
 def _release(held: QuerySet[ActiveSchedule]) -> int:
@@ -176,8 +201,14 @@ def _release(held: QuerySet[ActiveSchedule]) -> int:
 @repeated
 def _tell_schedules(claimed: list[str]) -> None:
     if claimed:
-        move(
-            CallSchedule.objects.filter(among("pk", claimed)),
-            to=ScheduleStatus.PENDING,
-            sources={ScheduleStatus.SCHEDULED},
-        )
+        _become_pending(claimed, timezone.now())
+
+
+@compiled_write
+def _become_pending(schedules: list[str], now: datetime) -> int:
+    return move(
+        CallSchedule.objects.filter(among("pk", schedules)),
+        to=ScheduleStatus.PENDING,
+        sources={ScheduleStatus.SCHEDULED},
+        last_updated=now,
+    )

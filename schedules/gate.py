@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from polaris.audit.changes import Changes
 from polaris.audit.recording import Act, record
+from polaris.compiled import compiled_select, compiled_write
 from polaris.database import atomic, is_mongodb, touch
 from polaris.events import publish
 from polaris.moments import show_utc
@@ -83,7 +84,7 @@ def note(admission: Admission) -> None:
         wait = min(timedelta(seconds=waited), _LONGEST_WAIT)
         gate.update(probe_at=admission.next_slot + wait, probes=F("probes") + 1)
     elif admission.spacing:
-        gate.update(next_slot=admission.next_slot)
+        _give_slots_until(admission.next_slot)
 
 
 def take_late_slot(*, until: datetime) -> datetime | None:
@@ -198,14 +199,24 @@ def _gate() -> Gate:
 
 
 def _locked() -> Gate:
-    rows = Gate.objects.filter(pk=Gate.CALLS)
     if is_mongodb() and settings.MAX_CONCURRENT_CALLS:
-        touch(rows)  # the calls in hand are counted, and the gate itself may stay as it is
-    gate = rows.select_for_update().first()
-    if gate is None:  # the first claim of all: others may be making it at this moment, too
+        # The calls in hand are counted, and the gate itself may stay as it is.
+        touch(Gate.objects.filter(pk=Gate.CALLS))
+    found = _with_its_lock()
+    if not found:  # the first claim of all: others may be making it at this moment, too
         _gate()
-        gate = rows.select_for_update().get()
-    return gate
+        found = _with_its_lock()
+    return found[0]
+
+
+@compiled_select
+def _with_its_lock() -> QuerySet[Gate]:
+    return Gate.objects.filter(pk=Gate.CALLS).select_for_update()
+
+
+@compiled_write
+def _give_slots_until(next_slot: datetime) -> int:
+    return Gate.objects.filter(pk=Gate.CALLS).update(next_slot=next_slot)
 
 
 def _probe(gate: Gate, moment: datetime) -> Admission:

@@ -11,7 +11,9 @@ from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.models import QuerySet
 
+from polaris.compiled import compiled_select
 from polaris.database import renew_connection
 from schedules import gate
 from schedules.claims import LEAD, claim_due, give_back
@@ -75,7 +77,7 @@ class ArmedJobStore(BaseJobStore):
     def _when_to_look(self, now: datetime) -> datetime:
         if self._executor.is_waited_for:
             return now + LOOK_FOR_PLACES
-        due = ActiveSchedule.objects.free(now).earliest_execution()
+        due = next(iter(_first_execution(now)), None)
         if due is None:
             return now + settings.SCHEDULER_POLL
         moment = due - LEAD
@@ -141,6 +143,11 @@ class ArmedJobStore(BaseJobStore):
             "max_instances": settings.SCHEDULER_MAX_INSTANCES,
             "next_run_time": armed.next_execution,
         }
+
+
+@compiled_select
+def _first_execution(now: datetime) -> QuerySet[ActiveSchedule, datetime]:
+    return ActiveSchedule.objects.free(now).first_execution()
 
 
 def _seconds(moment: datetime | None) -> float:

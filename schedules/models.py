@@ -235,8 +235,12 @@ class ActiveScheduleQuerySet(models.QuerySet["ActiveSchedule"]):
 
     def earliest_execution(self) -> datetime | None:
         """When the first of them is due; None where none is armed."""
+        return next(iter(self.first_execution()), None)
+
+    def first_execution(self) -> "models.QuerySet[ActiveSchedule, datetime]":
+        """As `earliest_execution`, not yet looked for."""
         first = self.exclude(next_execution=None).order_by("next_execution")
-        return first.values_list("next_execution", flat=True).first()
+        return first.values_list("next_execution", flat=True)[:1]
 
     def in_order(self) -> Self:
         """By due time; paused ones last."""

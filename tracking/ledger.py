@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from polaris.audit.recording import Act, record, together
+from polaris.compiled import compiled_select
 from polaris.database import among, atomic, sent_together
 from polaris.inserting import insert_all, made, write_each
 from polaris.moments import show_utc
@@ -299,12 +300,17 @@ def _paused(schedule: CallSchedule, reason: str) -> Act:
 
 def _lock_untouched(logs: list[str]) -> set[str]:
     """Lock these rows; returns those to which nothing has happened since they were opened."""
-    rows = CallLog.objects.filter(among("pk", logs)).order_by("pk").select_for_update()
     return {
         log
-        for log, status, stop, call_id in rows.values_list("pk", "status", "stop", "call_id")
+        for log, status, stop, call_id in _with_their_locks(logs)
         if status == CallStatus.PENDING and not stop and not call_id
     }
+
+
+@compiled_select
+def _with_their_locks(logs: list[str]) -> QuerySet[CallLog, tuple[str, str, str, str]]:
+    rows = CallLog.objects.filter(among("pk", logs)).order_by("pk").select_for_update()
+    return rows.values_list("pk", "status", "stop", "call_id")
 
 
 def _write_together(batch: Sequence[Accepted]) -> None:

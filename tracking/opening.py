@@ -19,6 +19,7 @@ from django.db import DatabaseError, IntegrityError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from polaris.compiled import compiled_select, compiled_write
 from polaris.database import among, atomic, is_out_of_reach, renew_connection, sent_together
 from polaris.errors import Unreadable
 from polaris.inserting import insert_all
@@ -156,7 +157,7 @@ def open_claim(lease: str) -> dict[str, Opening]:
 
     By the armed row's id. Where two of them want the same number at once, one at a time is
     opened: who comes second finds the line taken."""
-    return _open_together(ActiveSchedule.objects.filter(lease=lease))
+    return _open_together(partial(_claimed, lease))
 
 
 def open_handed(handed: Sequence[Handed]) -> dict[str, Opening]:
@@ -166,45 +167,63 @@ def open_handed(handed: Sequence[Handed]) -> dict[str, Opening]:
     a message may come late, or twice. What may not be dialled any more since it was claimed,
     because dialling has been stopped or no slot is left, is handed back."""
     messages = {(each.armed_id, each.lease): each for each in handed}
-    rows = ActiveSchedule.objects.filter(among("pk", [each.armed_id for each in handed]))
-    return _open_together(rows, messages)
+    return _open_together(partial(_named, [each.armed_id for each in handed]), messages)
+
+
+@compiled_select
+def _claimed(lease: str) -> QuerySet[ActiveSchedule]:
+    return _not_begun(ActiveSchedule.objects.filter(lease=lease))
+
+
+@compiled_select
+def _named(keys: list[str]) -> QuerySet[ActiveSchedule]:
+    return _not_begun(ActiveSchedule.objects.filter(among("pk", keys)))
+
+
+def _not_begun(rows: QuerySet[ActiveSchedule]) -> QuerySet[ActiveSchedule]:
+    rows = rows.filter(status=ArmedStatus.PENDING).order_by("pk").select_for_update()
+    return rows.defer("created_at", "last_updated", "next_execution", "waits_on")
 
 
 Messages = Mapping[tuple[str, str], Handed]
+# Reads claimed rows with their locks.
+Find = Callable[[], list[ActiveSchedule]]
 
 
-def _open_together(
-    rows: QuerySet[ActiveSchedule], messages: Messages | None = None
-) -> dict[str, Opening]:
-    held = rows.filter(status=ArmedStatus.PENDING).order_by("pk")
-    held = held.defer("created_at", "last_updated", "next_execution", "waits_on")
+def _open_together(find: Find, messages: Messages | None = None) -> dict[str, Opening]:
     try:
-        return _open_at_once(held, messages)
+        return _open_at_once(find, messages)
     except IntegrityError:
         opened: dict[str, Opening] = {}
-        for armed_id in list(held.values_list("pk", flat=True)):
-            opened |= _open_alone(held.filter(pk=armed_id), messages)
+        with atomic():
+            held = find()
+        for armed in held:
+            opened |= _open_alone(partial(_still_held, armed), messages)
         return opened
 
 
-def _open_alone(held: QuerySet[ActiveSchedule], messages: Messages | None) -> dict[str, Opening]:
+def _still_held(armed: ActiveSchedule) -> list[ActiveSchedule]:
+    return [found for found in _named([armed.pk]) if found.lease == armed.lease]
+
+
+def _open_alone(find: Find, messages: Messages | None) -> dict[str, Opening]:
     try:
-        return _open_at_once(held, messages)
+        return _open_at_once(find, messages)
     except IntegrityError:  # the line that was free a moment ago is now seen to be taken
-        return _open_at_once(held, messages)
+        return _open_at_once(find, messages)
 
 
 @repeated
-def _open_at_once(rows: QuerySet[ActiveSchedule], messages: Messages | None) -> dict[str, Opening]:
+def _open_at_once(find: Find, messages: Messages | None) -> dict[str, Opening]:
     with atomic():
-        return _open(rows, messages)
+        return _open(find, messages)
 
 
-def _open(rows: QuerySet[ActiveSchedule], messages: Messages | None = None) -> dict[str, Opening]:
+def _open(find: Find, messages: Messages | None = None) -> dict[str, Opening]:
     """Locks armed rows, logs and schedules in this order, as everybody does."""
     now = timezone.now()
     require_current()
-    held = list(rows.select_for_update())
+    held = find()
     if messages is not None:
         held = [armed for armed in held if (armed.pk, armed.lease) in messages]
     existing = _logs_of(held)
@@ -258,9 +277,7 @@ def _write(dialled: list[Opening], now: datetime) -> None:
     # From here on it has a whole lease, however long it has waited for its turn.
     leased_until = now + settings.SCHEDULER_LEASE
     with sent_together():
-        ActiveSchedule.objects.filter(among("pk", [each.armed.pk for each in dialled])).update(
-            status=ArmedStatus.RUNNING, last_updated=now, leased_until=leased_until
-        )
+        _begin([each.armed.pk for each in dialled], now, leased_until)
         insert_all(new)
         for log in again:
             move(
@@ -271,39 +288,68 @@ def _write(dialled: list[Opening], now: datetime) -> None:
                 phone_lookup=log.phone_lookup,
                 timestamp=log.timestamp,
             )
-        move(
-            CallSchedule.objects.filter(among("pk", [each.armed.schedule_id for each in dialled])),
-            to=ScheduleStatus.RUNNING,
-            sources=DIALLABLE,
-        )
+        _run([each.armed.schedule_id for each in dialled], now)
     for each in dialled:
         each.armed.leased_until = leased_until
     for log in logs:
         log.status = CallStatus.PENDING
 
 
+@compiled_write
+def _begin(armed: list[str], now: datetime, leased_until: datetime) -> int:
+    return ActiveSchedule.objects.filter(among("pk", armed)).update(
+        status=ArmedStatus.RUNNING, last_updated=now, leased_until=leased_until
+    )
+
+
+@compiled_write
+def _run(schedules: list[str], now: datetime) -> int:
+    return move(
+        CallSchedule.objects.filter(among("pk", schedules)),
+        to=ScheduleStatus.RUNNING,
+        sources=DIALLABLE,
+        last_updated=now,
+    )
+
+
 def _logs_of(held: list[ActiveSchedule]) -> dict[tuple[str, datetime, int], CallLog]:
     """The logs of these very attempts, locked: rare, for most are opened for the first time."""
-    logs = CallLog.objects.filter(
-        among("schedule_id", [armed.schedule_id for armed in held]),
-        occurrence__in={armed.occurrence for armed in held},
-    )
+    moments = {armed.occurrence for armed in held}
+    found = _existing([armed.schedule_id for armed in held], moments)
     return {
-        (str(log.schedule_id), log.occurrence, log.attempt): log
-        for log in logs.order_by("pk").select_for_update()
-        if log.occurrence
+        (str(log.schedule_id), log.occurrence, log.attempt): log for log in found if log.occurrence
     }
 
 
+@compiled_select
+def _existing(schedules: list[str], moments: set[datetime]) -> QuerySet[CallLog]:
+    logs = CallLog.objects.filter(among("schedule_id", schedules), among("occurrence", moments))
+    return logs.order_by("pk").select_for_update()
+
+
 def _lock_schedules(held: list[ActiveSchedule]) -> dict[str, CallSchedule]:
-    rows = CallSchedule.objects.filter(among("pk", {armed.schedule_id for armed in held}))
-    rows = rows.defer("created_at", "last_updated").order_by("pk")
-    locked = {schedule.pk: schedule for schedule in rows.select_for_update()}
+    found = _with_their_locks({armed.schedule_id for armed in held})
+    locked = {schedule.pk: schedule for schedule in found}
     for schedule in locked.values():
         # One line per number holds by this hash: whoever wrote the row may have had another key.
         with suppress(Unreadable):
             schedule.phone_lookup = lookup_of(schedule.phone)
     return locked
+
+
+@compiled_select
+def _with_their_locks(schedules: set[str]) -> QuerySet[CallSchedule]:
+    rows = CallSchedule.objects.filter(among("pk", schedules)).order_by("pk")
+    return rows.defer("created_at", "last_updated").select_for_update()
+
+
+@compiled_select
+def _on_the_line(schedules: list[str], numbers: set[str]) -> QuerySet[CallLog]:
+    """Calls of these schedules, and of ours to these numbers."""
+    concerned = among("schedule_id", schedules)
+    concerned |= among("phone_lookup", numbers) & Q(attempt__gt=0)
+    rows = CallLog.objects.on_the_line().filter(concerned).order_by()
+    return rows.only("schedule_id", "occurrence", "phone_lookup")
 
 
 class _LiveCalls:
@@ -313,12 +359,8 @@ class _LiveCalls:
         self._of_schedule: dict[str, list[CallLog]] = defaultdict(list)
         self._to_number: dict[str, list[CallLog]] = defaultdict(list)
         schedules = list(schedules)
-        concerned = among("schedule_id", [schedule.pk for schedule in schedules]) | (
-            among("phone_lookup", {schedule.phone_lookup for schedule in schedules})
-            & Q(attempt__gt=0)
-        )
-        rows = CallLog.objects.on_the_line().filter(concerned)
-        for log in rows.only("schedule_id", "occurrence", "phone_lookup"):
+        keys, numbers = [each.pk for each in schedules], {each.phone_lookup for each in schedules}
+        for log in _on_the_line(keys, numbers):
             self.add(log)
 
     def add(self, log: CallLog) -> None:

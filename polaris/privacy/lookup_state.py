@@ -4,7 +4,9 @@ from contextlib import suppress
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError
+from django.db.models import QuerySet
 
+from polaris.compiled import compiled_select
 from polaris.database import one_statement
 from polaris.privacy.keys import fingerprint, lookup_keys
 from polaris.privacy.models import LookupState
@@ -21,7 +23,12 @@ def own_key() -> str:
 
 def current() -> LookupState | None:
     """What the rows are hashed under; None where nobody has hashed any yet."""
-    return LookupState.objects.filter(pk=LookupState.NUMBERS).first()
+    return next(iter(_of_numbers()), None)
+
+
+@compiled_select
+def _of_numbers() -> QuerySet[LookupState]:
+    return LookupState.objects.filter(pk=LookupState.NUMBERS)
 
 
 def require_current() -> None:
