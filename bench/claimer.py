@@ -47,7 +47,11 @@ def main(batch: int) -> None:
     while True:
         watch = Watch(steps)
         claims = claim_due(
-            runner_id=me.pk, moment=timezone.now(), limit=batch, lease=settings.SCHEDULER_LEASE
+            runner_id=me.pk,
+            moment=timezone.now(),
+            limit=batch,
+            lease=settings.SCHEDULER_LEASE,
+            are_queued=False,
         )
         watch.lap("claim")
         if not claims:

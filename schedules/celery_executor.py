@@ -56,6 +56,8 @@ class CeleryExecutor(Places):
 
     One thread sends, looks and renews; the scheduler waits neither for the broker nor for it."""
 
+    is_queue = True
+
     def __init__(self, places: int) -> None:
         super().__init__()
         self._places_of_a_worker = places

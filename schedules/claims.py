@@ -38,18 +38,23 @@ class Claims(list[ActiveSchedule]):
     look_again: datetime | None = None
 
 
-def claim_due(*, runner_id: str, moment: datetime, limit: int, lease: timedelta) -> Claims:
+def claim_due(
+    *, runner_id: str, moment: datetime, limit: int, lease: timedelta, are_queued: bool = True
+) -> Claims:
     """Claim at most `limit` occurrences due at `moment` or just after it, earliest first.
 
     No more than the gate admits; what is too late to be dialled passes it freely, and what a dead
     runner has begun to dial, for these are only written down. No other runner gets them before
-    `lease` has passed."""
+    `lease` has passed. Where they `are_queued` until somebody takes them their schedules are
+    pending meanwhile; a thread that is free begins at once."""
     ticket = new_id("lease")
     claims = _claim(ticket, runner_id, moment, limit, lease)
     if is_mongodb():
         # No lock was held between the choice and the lease: what others took meanwhile is theirs.
         ours = set(ActiveSchedule.objects.filter(lease=ticket).values_list("pk", flat=True))
         claims[:] = [armed for armed in claims if armed.pk in ours]
+    if not are_queued:
+        return claims
     try:
         # After the claim's own transaction, so that locks are always taken in the same order.
         _tell_schedules([armed.schedule_id for armed in claims])

@@ -14,6 +14,8 @@ class Places(BaseExecutor):
     ALIAS: ClassVar[str] = "calls"
 
     is_waited_for = False
+    is_queue: ClassVar[bool] = False
+    """Whether a job may wait after it has been submitted, until somebody takes it."""
 
     def places(self) -> int:
         """How many jobs there can be in hand at the same time."""
@@ -36,8 +38,12 @@ class Places(BaseExecutor):
         super()._run_job_error(job_id, exc, traceback)
         self._wake()
 
+    def enough_places(self) -> int:
+        """So many that are free again are worth a claim, where all were taken."""
+        return max(1, self.places() // 2)
+
     def _wake(self) -> None:
-        if self.is_waited_for and self.free_places() >= max(1, self.places() // 2):
+        if self.is_waited_for and self.free_places() >= self.enough_places():
             self.is_waited_for = False
             self._scheduler.wakeup()
 
@@ -52,3 +58,8 @@ class CallExecutor(Places, ThreadPoolExecutor):
     def places(self) -> int:
         """As many as it has threads."""
         return self._places
+
+    def enough_places(self) -> int:
+        """The more calls are claimed together, the less each of them costs; the last ones in hand
+        are being dialled meanwhile (docs/decisions/0024)."""
+        return max(1, self._places * 3 // 4)

@@ -62,7 +62,11 @@ class ArmedJobStore(BaseJobStore):
             self._executor.is_waited_for = True
             return []
         claims = claim_due(
-            runner_id=self._runner_id, moment=now, limit=limit, lease=settings.SCHEDULER_LEASE
+            runner_id=self._runner_id,
+            moment=now,
+            limit=limit,
+            lease=settings.SCHEDULER_LEASE,
+            are_queued=self._executor.is_queue,
         )
         self._executor.is_waited_for = len(claims) == limit
         self._look_again = claims.look_again

@@ -40,6 +40,17 @@ def test_what_is_due_is_claimed_earliest_first():
 
 
 @pytest.mark.django_db
+def test_the_schedule_of_a_call_that_waits_for_nobody_is_not_pending():
+    (armed,) = due()
+
+    claim_due(runner_id="a", moment=timezone.now(), limit=1, lease=LEASE, are_queued=False)
+
+    armed.refresh_from_db()
+    assert armed.status == ActiveSchedule.Status.PENDING
+    assert armed.schedule.status == ScheduleStatus.SCHEDULED
+
+
+@pytest.mark.django_db
 def test_no_more_is_claimed_than_asked_for():
     due(5)
 

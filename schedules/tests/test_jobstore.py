@@ -99,6 +99,7 @@ def test_a_submitted_job_stays_in_its_row(scheduler, settings):
     row = ActiveSchedule.objects.get()
     assert row.pk == armed.pk
     assert row.leased_until > timezone.now()
+    assert row.schedule.status == "scheduled"  # a thread has it: it waits in no queue
 
 
 def test_no_more_is_claimed_than_places_are_free(scheduler, settings):
@@ -114,6 +115,11 @@ def test_no_more_is_claimed_than_places_are_free(scheduler, settings):
 
     hold.set()
     wait_until(lambda: len(ran) == 5, what="the others get their places")
+
+
+@pytest.mark.parametrize(("threads", "enough"), [(64, 48), (2, 1), (1, 1)])
+def test_places_are_taken_again_when_enough_of_them_are_free(threads, enough):
+    assert CallExecutor(threads).enough_places() == enough
 
 
 def test_stopping_waits_for_what_has_begun(scheduler, settings):
