@@ -15,6 +15,7 @@ from django.db import connection, models
 from django.db.models.query import FlatValuesListIterable, ModelIterable, ValuesListIterable
 
 from polaris.database import in_one_text
+from polaris.loading import loaded
 
 Row = TypeVar("Row")
 
@@ -159,8 +160,8 @@ class _Select:
             found = cursor.fetchall()
         told = self.columns.told
         if self.makes is ModelIterable:
-            make, names, alias = self.model.from_db, self.columns.names, connection.alias
-            return [make(alias, names, told(row)) for row in found]
+            model, names = self.model, self.columns.names
+            return [loaded(model, names, told(row)) for row in found]
         if self.makes is FlatValuesListIterable:
             return [told(row)[0] for row in found]
         return [tuple(told(row)) for row in found]
@@ -175,10 +176,14 @@ def _asked(ask: Callable[[], Any], kept: list[Any]) -> tuple[str, Sequence[Any]]
 
 
 def _written(write: Callable[[], Any]) -> tuple[str, Sequence[Any]]:
-    """What would be executed. Nothing is."""
+    """What would be executed. Nothing is, nor is anybody told who listens to statements."""
     told: list[tuple[str, Sequence[Any]]] = []
-    with connection.execute_wrapper(lambda _execute, sql, given, *_: told.append((sql, given))):
-        write()
+    listening, connection.execute_wrappers = connection.execute_wrappers, []
+    try:
+        with connection.execute_wrapper(lambda _execute, sql, given, *_: told.append((sql, given))):
+            write()
+    finally:
+        connection.execute_wrappers = listening
     if len(told) != 1:
         raise TypeError(f"{len(told)} statements and not one")
     return told[0]

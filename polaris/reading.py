@@ -12,6 +12,7 @@ from django.db.transaction import TransactionManagementError
 
 from polaris.compiled import Columns
 from polaris.database import in_transaction, is_mongodb, locked
+from polaris.loading import loaded
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -30,7 +31,7 @@ def read(model: type[Row], key: str, *, with_lock: bool = False) -> Row | None:
         values = cursor.fetchone()
     if values is None:
         return None
-    return model.from_db(connection.alias, asking.columns.names, asking.columns.told(values))
+    return loaded(model, asking.columns.names, asking.columns.told(values))
 
 
 def _rows(model: type[Row], key: str, *, with_lock: bool) -> models.QuerySet[Row]:

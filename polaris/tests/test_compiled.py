@@ -201,3 +201,21 @@ def test_more_than_one_write_is_refused(three):
         twice(three[0].pk)
 
     assert CallSchedule.objects.get(pk=three[0].pk).description == HOSTILE
+
+
+@postgresql
+def test_who_listens_to_statements_hears_of_those_that_are_executed(three):
+    @compiled_write
+    def describing(key, description):
+        return CallSchedule.objects.filter(pk=key).update(description=description)
+
+    heard = []
+
+    def listen(execute, sql, params, many, context):
+        heard.append(params)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(listen):
+        assert describing(three[0].pk, "heard") == 1
+
+    assert heard == [["heard", three[0].pk]]
