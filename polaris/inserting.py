@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
 from django.db.models import Field, Model
 
 from polaris.database import is_mongodb
@@ -68,7 +68,7 @@ def insert(row: Model) -> None:
         return
     columns = tuple(str(field.column) for field in row._meta.local_concrete_fields)
     execute(_statement(row._meta.db_table, columns, 1), _values(row))
-    row._state.adding, row._state.db = False, connection.alias
+    row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 def insert_all(rows: Sequence[Model]) -> None:
@@ -82,7 +82,7 @@ def insert_all(rows: Sequence[Model]) -> None:
     fields = tuple(model._meta.local_concrete_fields)
     _tell(_insert_from_json, model, fields, [_values_of(rows, field) for field in fields])
     for row in rows:
-        row._state.adding, row._state.db = False, connection.alias
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 def write_each(rows: Sequence[Model], names: Collection[str]) -> None:

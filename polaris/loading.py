@@ -7,7 +7,7 @@ takes it: here both are given to it."""
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models.base import ModelState
 
 Row = TypeVar("Row", bound=models.Model)
@@ -17,7 +17,7 @@ def loaded(model: type[Row], names: Iterable[str], values: Iterable[Any]) -> Row
     """A row that the database holds, as `model.from_db` makes it: `names` are those of attributes.
     What is not among them is read when it is asked for."""
     row = new(model, names, values)
-    row._state.adding, row._state.db = False, connection.alias
+    row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
     return row
 
 
