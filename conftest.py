@@ -11,6 +11,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from polaris.accounts.outside_issuer import published_keys
+from polaris.tests import emptying
 from polaris.tests.on_mongodb import skip_what_is_about_sql
 from polaris.throttling.writes import shares
 from tracking.carriers.memory import MemoryCarrier
@@ -19,6 +20,9 @@ DATABASES = {"db", "transactional_db", "django_db_setup", "live_server"}
 
 if os.environ.get("FOR_MONGODB"):
     from polaris.tests.for_mongodb import what_mongodb_refuses  # noqa: F401 (a fixture)
+
+
+emptying.install()
 
 
 @pytest.hookimpl(tryfirst=True)  # before marks are asked for by -m

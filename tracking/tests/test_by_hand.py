@@ -155,7 +155,8 @@ class TestAskNow:
 
 
 class TestInTheAdmin:
-    def test_the_page_says_what_to_look_at_and_what_comes_next(self, desk):
+    def test_the_page_says_what_to_look_at_and_what_comes_next(self, desk, time_machine):
+        time_machine.move_to(timezone.now(), tick=False)
         log = unknown()
         CallLog.objects.update(
             stop="hang_up",

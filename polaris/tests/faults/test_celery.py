@@ -110,6 +110,27 @@ def test_a_worker_that_dies_before_during_or_after_the_post(
     assert engine.carrier.accepted() == 5
 
 
+def test_a_runner_that_dies_before_its_claims_are_handed_over(
+    engine: Engine, broker: Broker, client_of_web
+):
+    """Their schedules are not pending yet, and no worker hears of them."""
+    engine.start_worker()
+    schedule = arranged()
+    engine.run_until_dead("between the claim and its schedule", **HOLDS_LONG)
+
+    schedule.refresh_from_db()
+    assert schedule.status == CallSchedule.Status.SCHEDULED
+    assert ActiveSchedule.objects.get().status == ActiveSchedule.Status.PENDING
+    let_leases_run_out()
+    engine.start_runner()
+    comes_to_rest()
+
+    check_exactly_once(engine.carrier)
+    check_nothing_lost([schedule])
+    assert story(schedule) == DIALLED
+    assert engine.carrier.accepted() == 1
+
+
 def test_a_message_that_comes_twice_late_or_after_its_runner_has_died(
     engine: Engine, broker: Broker, client_of_web
 ):

@@ -60,7 +60,6 @@ def test_who_dies_before_the_ledger_is_open_has_not_dialled(engine: Engine, clie
     steps = [
         "before the claim",
         "within the claim",
-        "between the claim and its schedule",
         "after the claim",
         "within the opening of the ledger",
     ]
