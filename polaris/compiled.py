@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 from django.db import connection, models
 from django.db.models.query import FlatValuesListIterable, ModelIterable, ValuesListIterable
 
-from polaris.database import in_one_text
+from polaris.database import in_one_text, require_transaction
 from polaris.loading import loaded
 
 Row = TypeVar("Row")
@@ -141,6 +141,7 @@ class _Select:
     columns: Columns
     model: type[models.Model]
     makes: type
+    takes_locks: bool
 
     @classmethod
     def of(cls, build: Callable[..., Any], values: Sequence[Any], constants: Any) -> "_Select":
@@ -151,10 +152,13 @@ class _Select:
             raise TypeError(f"{build.__qualname__} gives neither models nor a values_list")
         if compiler.klass_info and compiler.klass_info.get("related_klass_infos"):
             raise TypeError(f"{build.__qualname__} gives models of more than one table")
-        return cls(statement, Columns.of(compiler), found.model, found._iterable_class)
+        columns, takes_locks = Columns.of(compiler), found.query.select_for_update
+        return cls(statement, columns, found.model, found._iterable_class, takes_locks)
 
     def rows(self, values: Sequence[Any]) -> list[Any]:
-        """Those that are found with these values."""
+        """Those that are found with these values. Raises TransactionManagementError."""
+        if self.takes_locks:
+            require_transaction()
         with connection.cursor() as cursor:
             cursor.execute(self.statement.sql, self.statement.parameters(values))
             found = cursor.fetchall()

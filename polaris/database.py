@@ -122,6 +122,14 @@ def in_transaction() -> bool:
     return database.in_atomic_block or gathering() is not None
 
 
+def require_transaction() -> None:
+    """Raises TransactionManagementError where none is open: a lock would hold nothing."""
+    if not in_transaction():
+        raise transaction.TransactionManagementError(
+            "A lock outside of a transaction holds nothing."
+        )
+
+
 def on_commit(callback: Callable[[], object]) -> None:
     """Run `callback` once the transaction in hand is committed; at once where there is none."""
     if is_mongodb():

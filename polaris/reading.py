@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from django.db import connection, models
-from django.db.transaction import TransactionManagementError
 
 from polaris.compiled import Columns
-from polaris.database import in_transaction, is_mongodb, locked
+from polaris.database import is_mongodb, locked, require_transaction
 from polaris.loading import loaded
 
 Row = TypeVar("Row", bound=models.Model)
@@ -23,8 +22,8 @@ def read(model: type[Row], key: str, *, with_lock: bool = False) -> Row | None:
     `with_lock` is for a transaction: with the lock that an update of the row would take."""
     if is_mongodb():
         return next(iter(_rows(model, key, with_lock=with_lock)), None)
-    if with_lock and not in_transaction():
-        raise TransactionManagementError("A lock outside of a transaction holds nothing.")
+    if with_lock:
+        require_transaction()
     asking = _asking(model, with_lock=with_lock)
     with connection.cursor() as cursor:
         cursor.execute(asking.statement, [key])

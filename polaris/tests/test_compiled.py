@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
+from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from polaris.compiled import compiled_select, compiled_write
@@ -115,6 +116,20 @@ def test_a_deletion_says_how_many_rows_it_concerned(three):
     assert remove([armed[1]]) == 0
 
     assert {*ActiveSchedule.objects.values_list("pk", flat=True)} == {armed[0], armed[2]}
+
+
+@pytest.mark.django_db(transaction=True)
+@postgresql
+def test_a_lock_outside_of_a_transaction_is_refused(three):
+    @compiled_select
+    def with_lock(key):
+        return CallSchedule.objects.filter(pk=key).select_for_update()
+
+    with atomic():
+        with_lock(three[0].pk)
+
+    with pytest.raises(TransactionManagementError):
+        with_lock(three[0].pk)
 
 
 def test_a_lock_is_taken_each_time(three):

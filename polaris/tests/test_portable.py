@@ -33,7 +33,10 @@ NOT_THERE = {
 
 # By file: what it uses all the same, and why that is sound on MongoDB.
 SOUND = {
-    "polaris/compiled.py": {"connection.cursor": "for PostgreSQL alone"},
+    "polaris/compiled.py": {
+        "connection.cursor": "for PostgreSQL alone",
+        "select_for_update": "asks a query whether it takes locks, on PostgreSQL alone",
+    },
     "polaris/database.py": {
         "transaction.atomic": "for the others; MongoDB has the back end's own",
         "transaction.on_commit": "for the others; MongoDB has the back end's own",
