@@ -41,5 +41,5 @@ def move(rows: QuerySet[Any], *, to: str, sources: Iterable[str], **changes: Any
     of which `last_updated` is now unless it is told.
 
     Returns how many rows moved; one writer alone wins a row."""
-    changed = {"last_updated": timezone.now(), "status": to} | changes
+    changed = {"status": to, "last_updated": timezone.now()} | changes
     return rows.filter(status__in=list(sources)).update(**changed)
