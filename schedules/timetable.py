@@ -61,7 +61,7 @@ class Timetable:
         """At most `limit` occurrences from start to end, both included, in UTC and in order."""
         if self._limits is None:
             return self._of_rule(start, end, limit)
-        within = takewhile(lambda each: each <= end, self._called(self._limits, start))
+        within = takewhile(lambda each: each <= end, self._called(self._limits, start, end))
         return list(islice(within, limit))
 
     def marked(self, after: datetime) -> Iterator[Marked]:
@@ -80,11 +80,13 @@ class Timetable:
     def _limits(self) -> CallingWindow | None:
         return self.window if self.rule is not None else None
 
-    def _called(self, window: CallingWindow, start: datetime) -> Iterator[datetime]:
+    def _called(
+        self, window: CallingWindow, start: datetime, end: datetime = _END
+    ) -> Iterator[datetime]:
         """From `start` on: those within the window, and at its next opening those that a change of
-        the clock has moved out of it."""
+        the clock has moved out of it. All up to `end`, and perhaps some after it."""
         waiting = set(self._waiting_at(window, start))
-        for each, is_open in self._walk(window, start):
+        for each, is_open in self._walk(window, start, end):
             if not is_open:
                 waiting.add(each)
                 continue
@@ -93,11 +95,13 @@ class Timetable:
             yield each
         yield from sorted(waiting)
 
-    def _walk(self, window: CallingWindow, start: datetime) -> Iterator[tuple[datetime, bool]]:
+    def _walk(
+        self, window: CallingWindow, start: datetime, end: datetime
+    ) -> Iterator[tuple[datetime, bool]]:
         """Those within the window, each with True, and the openings that others wait for, with
-        False; until LOOK_AHEAD in a row are outside."""
+        False; until `end`, or until LOOK_AHEAD in a row are outside."""
         closed, size = 0, 1
-        while batch := self._of_rule(start, _END, size):
+        while batch := self._of_rule(start, end, size):
             opening = start
             for each in batch:
                 if each >= opening:
@@ -109,7 +113,7 @@ class Timetable:
                     yield moved, False
                 if closed == LOOK_AHEAD:
                     return
-            start, size = batch[-1] + _INSTANT, _BATCH
+            start, size = batch[-1] + _INSTANT, min(2 * size, _BATCH)
             if opening > start and not any(self._changes(start - LONGEST_GAP, opening)):
                 start = opening  # a rule of every minute is not walked through while it is closed
 
