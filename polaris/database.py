@@ -352,12 +352,16 @@ def _mongodb_error() -> Any:
     return PyMongoError
 
 
-def renew_connection() -> None:
+def renew_connection(*, is_checked: bool = False) -> None:
     """Drop this thread's connection where it is broken or too old; one in a transaction is kept.
 
-    For threads that outlive their connection: Django does this for requests only."""
-    if not connection.in_atomic_block:
-        close_old_connections()
+    For threads that outlive their connection: Django does this for requests only. What the server
+    has ended unnoticed is found where it `is_checked`, which costs a round trip."""
+    if connection.in_atomic_block:
+        return
+    close_old_connections()
+    if is_checked and not is_mongodb() and connection.connection and not connection.is_usable():
+        connection.close()
 
 
 def in_one_line(error: BaseException) -> str:

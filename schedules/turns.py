@@ -28,7 +28,7 @@ RENEWED_EVERY = timedelta(seconds=15)
 
 def run(name: str) -> None:
     """Do the housekeeping job of that name, unless a run of it is under way somewhere."""
-    renew_connection()
+    renew_connection(is_checked=True)  # hours may have passed; a job that fails waits as long
     job = ref_to_obj(settings.HOUSEKEEPING[name]["job"])
     with turn_of(name) as is_ours:
         if is_ours:

@@ -6,13 +6,16 @@ first, by compare-and-set, so any number of runners share the work and none does
 
 import logging
 import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import Q
 from django.utils import timezone
 
 from polaris.audit.recording import Act, record
-from polaris.database import atomic, renew_connection
+from polaris.database import atomic, is_away, renew_connection
 from polaris.errors import Unreadable
 from polaris.repeating import repeated
 from schedules import arming
@@ -23,7 +26,7 @@ from tracking.announcing import announce_call
 from tracking.carriers import get_carrier
 from tracking.carriers.base import CallReport
 from tracking.models import CallLog
-from tracking.reports import SILENCE, Verdict, apply_report, apply_to
+from tracking.reports import SILENCE, Verdict, apply_report, apply_to, ask_for_all
 from tracking.settlement import settle
 from tracking.states import LIVE, CallStatus
 
@@ -42,20 +45,55 @@ _LONGEST_CALL = timedelta(hours=4, minutes=15)
 _LONGEST_DOUBT = timedelta(minutes=10)
 
 
+@dataclass(slots=True)
+class _Seen:
+    is_away: bool = False
+
+
+_seen = _Seen()
+
+
 def follow_up() -> int:
-    """Look at the rows whose time has come; says how many. Call it outside of a transaction."""
+    """Look at the rows whose time has come; says how many. Call it outside of a transaction.
+
+    The carrier gives up webhooks that it cannot deliver: where the database was away, all live
+    calls are asked for when it is back."""
     renew_connection()
+    try:
+        if _seen.is_away:
+            _catch_up()
+        looked_at = _follow_up()
+    except DatabaseError as error:
+        _seen.is_away = _seen.is_away or is_away(error)
+        raise
+    renew_connection()
+    return looked_at
+
+
+def _catch_up() -> None:
+    count = ask_for_all()
+    _seen.is_away = False
+    logger.info("the database was away: %d calls are asked for at the carrier", count)
+
+
+def _follow_up() -> int:
     ends = time.monotonic() + _TURN_SECONDS
     looked_at = 0
-    due = CallLog.objects.filter(next_check_at__lte=timezone.now())
-    for log in due.order_by("next_check_at")[:_AT_ONCE]:
+    for log in _due():
         if time.monotonic() > ends:
             break
         if _take(log):
             looked_at += 1
             _look_at(log)
-    renew_connection()
     return looked_at
+
+
+def _due() -> list[CallLog]:
+    """First what somebody does not know or wants stopped, then what is merely silent."""
+    due = CallLog.objects.filter(next_check_at__lte=timezone.now()).order_by("next_check_at")
+    is_urgent = Q(status=CallStatus.UNKNOWN) | ~Q(stop="")
+    urgent = list(due.filter(is_urgent)[:_AT_ONCE])
+    return urgent + list(due.exclude(is_urgent)[: _AT_ONCE - len(urgent)])
 
 
 def _take(log: CallLog) -> bool:

@@ -31,7 +31,7 @@ from tracking.audit import call_act
 from tracking.carriers.base import CallNotAccepted, CallReport
 from tracking.decisions import Miss, Wait
 from tracking.models import CallLog
-from tracking.reports import SILENCE, Verdict, apply_to, wake_waiting_after
+from tracking.reports import SILENCE, Verdict, apply_to, ask_sooner, wake_waiting_after
 from tracking.settlement import settle
 from tracking.states import CallStatus
 
@@ -209,7 +209,11 @@ def record_waiting(armed: ActiveSchedule, wait: Wait) -> None:
     with atomic():
         if arming.put_off(armed, until=wait.until, reason=wait.reason, waits_on=wait.on, **moved):
             settle(armed.schedule_id)
-    if wait.on and not CallLog.objects.on_the_line().filter(pk=wait.on).exists():
+    if not wait.on:
+        return
+    if CallLog.objects.on_the_line().filter(pk=wait.on).exists():
+        ask_sooner(wait.on)
+    else:
         arming.wake_waiting(wait.on)  # it has ended while we wrote
 
 

@@ -22,12 +22,14 @@ from tracking.carriers.base import CallReport
 from tracking.models import CallLog
 from tracking.retrying import retry
 from tracking.settlement import hold, settle_held
-from tracking.states import FINAL, TRANSITIONS, CallStatus
+from tracking.states import FINAL, LIVE, TRANSITIONS, CallStatus
 
 # The carrier has not said yet that it has the call.
 _NOT_HEARD_OF = frozenset({CallStatus.PENDING, CallStatus.UNKNOWN})
 # A live call tells of every change; one silent for this long is asked for at the carrier.
 SILENCE = timedelta(minutes=5)
+# One whose end somebody waits for is asked for sooner.
+IMPATIENCE = timedelta(minutes=1)
 
 
 class Verdict(StrEnum):
@@ -102,6 +104,25 @@ def wake_waiting_after(log: CallLog) -> None:
     """What waits for the end of a call is woken after the commit: those rows are locked before
     any log."""
     on_commit(partial(arming.wake_waiting, log.pk))
+
+
+def ask_sooner(log_id: str) -> None:
+    """Somebody waits for the end of this call, which may have been lost on its way: it is asked for
+    at the carrier once it has been silent for IMPATIENCE, and then as often."""
+    now = timezone.now()
+    silent = CallLog.objects.filter(
+        pk=log_id, status__in=LIVE, next_check_at__lte=now + SILENCE - IMPATIENCE
+    )
+    silent.filter(next_check_at__gt=now).update(next_check_at=now)
+
+
+def ask_for_all() -> int:
+    """Webhooks may have been lost: ask the carrier for every live call now; says how many."""
+    now = timezone.now()
+    live = CallLog.objects.filter(
+        status__in=LIVE, next_check_at__gt=now, next_check_at__lte=now + SILENCE
+    )
+    return live.update(next_check_at=now)
 
 
 def _find(report: CallReport) -> CallLog | None:

@@ -111,6 +111,27 @@ def test_a_job_is_done_in_its_turn_and_passed_over_in_anothers():
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_job_is_done_though_the_server_has_ended_its_connection(monkeypatch):
+    if connection.vendor != "postgresql":
+        pytest.skip("only PostgreSQL ends connections")
+    # As in a runner.
+    monkeypatch.setitem(connection.settings_dict, "CONN_HEALTH_CHECKS", False)
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 600)
+    connection.close()
+    connection.ensure_connection()
+    own = connection.connection.info.backend_pid
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [own])
+    other.close()
+
+    turns.run("tidy")
+
+    assert done == ["tidy"]
+    connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_job_that_fails_gives_its_turn_back():
     with pytest.raises(RuntimeError), turns.turn_of("tidy"):
         raise RuntimeError

@@ -19,6 +19,7 @@ class MemoryCarrier(Carrier):
     placed: ClassVar[list[CallRequest]] = []
     troubles: ClassVar[deque[CallNotAccepted]] = deque()
     known: ClassVar[dict[str, CallReport]] = {}
+    fetched: ClassVar[list[str]] = []
     stopped: ClassVar[list[tuple[str, bool]]] = []
     listed: ClassVar[list[CallReport] | None] = []
 
@@ -28,6 +29,7 @@ class MemoryCarrier(Carrier):
         cls.placed.clear()
         cls.troubles.clear()
         cls.known.clear()
+        cls.fetched.clear()
         cls.stopped.clear()
         cls.listed = []
 
@@ -44,7 +46,8 @@ class MemoryCarrier(Carrier):
         )
 
     def fetch_call(self, call_id: str) -> CallReport | None:
-        """What a test has put into `known`."""
+        """Note it, and tell what a test has put into `known`."""
+        self.fetched.append(call_id)
         return self.known.get(call_id)
 
     def find_calls(self, to: str, *, since: datetime, until: datetime) -> list[CallReport] | None:

@@ -1,10 +1,12 @@
 """Calls that say nothing by themselves: looked up, asked for, stopped."""
 
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.db import DataError, OperationalError
 
 from polaris.events import on, unregister
 from schedules import services
@@ -12,6 +14,7 @@ from schedules.claims import claim_due
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import ScheduleStatus
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
+from tracking import following_up
 from tracking.carriers.base import CallNotAccepted, CallReport, Trouble
 from tracking.carriers.memory import MemoryCarrier
 from tracking.dialling import dial
@@ -224,6 +227,74 @@ class TestSilentCall:
         follow_up_after(clock, minutes=6)
 
         assert asked == [log.call_id]
+
+
+class TestTheDatabaseWasAway:
+    @pytest.fixture
+    def away(self, monkeypatch):
+        """Takes it away, as this process sees it."""
+
+        def fail(*_):
+            raise OperationalError("the connection is closed")
+
+        def take_away():
+            with monkeypatch.context() as patched, suppress(OperationalError):
+                patched.setattr(following_up, "_due", fail)
+                patched.setattr(following_up, "is_away", lambda _: True)
+                follow_up()
+
+        yield take_away
+        following_up._seen.is_away = False
+
+    def calls(self, count: int) -> None:
+        for number in range(count):
+            CallLogFactory(call_id=f"CA{number}", status=S.IN_PROGRESS, next_check_at=NOW + SILENCE)
+            MemoryCarrier.known[f"CA{number}"] = CallReport(
+                call_id=f"CA{number}", status=S.COMPLETED, at=NOW, duration=9
+            )
+
+    def test_live_calls_are_asked_for_when_it_is_back(self, away):
+        self.calls(2)
+
+        away()
+        follow_up()
+
+        assert {log.status for log in CallLog.objects.all()} == {S.COMPLETED}
+
+    def test_and_no_second_time(self, away):
+        self.calls(1)
+        MemoryCarrier.known["CA0"] = CallReport(call_id="CA0", status=S.IN_PROGRESS, at=NOW)
+
+        away()
+        for _ in range(3):
+            follow_up()
+
+        assert MemoryCarrier.fetched == ["CA0"]
+
+    def test_what_is_urgent_comes_first(self, away, unknown, clock):
+        self.calls(120)
+        MemoryCarrier.listed = [listed("CA999")]
+        clock.shift(timedelta(seconds=6))
+
+        away()
+        follow_up()
+
+        unknown.refresh_from_db()
+        assert unknown.status == S.RINGING
+        assert len(MemoryCarrier.fetched) == 99
+
+    def test_an_error_of_another_kind_asks_for_nothing(self, monkeypatch):
+        self.calls(1)
+
+        def fail():
+            raise DataError("value too long")
+
+        with monkeypatch.context() as patched, suppress(DataError):
+            patched.setattr(following_up, "_due", fail)
+            follow_up()
+        follow_up()
+
+        assert MemoryCarrier.fetched == []
 
 
 class TestStopping:

@@ -12,6 +12,7 @@ from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
 from tracking.carriers.base import CallReport
 from tracking.carriers.memory import MemoryCarrier
 from tracking.dialling import dial
+from tracking.following_up import follow_up
 from tracking.models import CallLog
 from tracking.reports import apply_report
 
@@ -83,6 +84,44 @@ class TestOneCallToANumber:
 
         missed = CallLog.objects.get(status=S.MISSED)
         assert "Another call to its number is not over." in missed.error_message
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_lost_webhook_does_not_keep_the_next_one_waiting_past_its_grace(self, clock):
+        due()
+        due()
+        dial_what_is_due()
+        log = CallLog.objects.get()
+        MemoryCarrier.known[log.call_id] = CallReport(
+            call_id=log.call_id, status=S.COMPLETED, at=NOW, duration=9
+        )
+
+        for seconds in range(15, 91, 15):
+            moment = NOW + timedelta(seconds=seconds)
+            clock.move_to(moment)
+            dial_what_is_due(moment)
+            follow_up()
+        dial_what_is_due(moment)
+
+        assert len(MemoryCarrier.placed) == 2
+        assert MemoryCarrier.fetched == [log.call_id]
+
+    def test_a_long_call_that_others_wait_for_is_asked_for_once_a_minute(self, clock):
+        due()
+        due()
+        dial_what_is_due()
+        log = CallLog.objects.get()
+        MemoryCarrier.known[log.call_id] = CallReport(
+            call_id=log.call_id, status=S.IN_PROGRESS, at=NOW
+        )
+
+        for seconds in range(15, 181, 15):
+            moment = NOW + timedelta(seconds=seconds)
+            clock.move_to(moment)
+            dial_what_is_due(moment)
+            follow_up()
+
+        assert MemoryCarrier.fetched == [log.call_id] * 3
+        assert len(MemoryCarrier.placed) == 1
 
     def test_different_numbers_do_not_wait_for_each_other(self):
         due()
