@@ -40,6 +40,7 @@ from schedules.states import ArmedStatus
 from schedules.waiting import Waiting, what_waits
 from tracking.admin import NEEDED
 from tracking.admin_story import zone_of
+from tracking.held_up import what_holds_up
 from tracking.models import CallLog
 from tracking.states import COLOURS, UNSETTLED, UNSUCCESSFUL, CallStatus
 
@@ -79,11 +80,11 @@ def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str
     cards: dict[str, Any] = {}
     sees_schedules = may_view(request, CallSchedule)
     if sees_schedules or may_view(request, Gate):
-        waiting = what_waits(now)
-        cards["gate"] = _gate(now, waiting, may_operate=may_operate(request))
+        waiting, row = what_waits(now), gate.current()
+        cards["gate"] = _gate(row, now, waiting, may_operate=may_operate(request))
         if sees_schedules:
             cards["due"] = _due(now)
-            cards["overdue"] = _overdue(waiting)
+            cards["overdue"] = _overdue(row, now, waiting)
     if may_view(request, Runner):
         cards["runners"] = _runners(now)
     if may_view(request, CallLog):
@@ -100,9 +101,8 @@ def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str
     }
 
 
-def _gate(now: datetime, waiting: Waiting, *, may_operate: bool) -> dict[str, Any]:
+def _gate(row: Gate, now: datetime, waiting: Waiting, *, may_operate: bool) -> dict[str, Any]:
     """Why nothing is dialled, where the gate is closed; and what may be done about it."""
-    row = gate.current()
     if row.closed_since is None:
         button = _button("stop", STOP, "block") if may_operate else None
         return {"is_closed": False, "button": button}
@@ -215,12 +215,15 @@ def _badge(armed: ActiveSchedule) -> str:
     return str(armed.get_status_display())
 
 
-def _overdue(waiting: Waiting) -> dict[str, Any]:
-    """Due and in nobody's hands; what runners hold is being dialled."""
+def _overdue(row: Gate, now: datetime, waiting: Waiting) -> dict[str, Any]:
+    """Due and in nobody's hands, and why; what runners hold is being dialled. Of a closed gate its
+    own card tells."""
+    is_told = row.closed_since is not None or not waiting.count
     return {
         "count": waiting.count,
         "deferred": waiting.deferred,
         "by": span_in_words(waiting.late) if waiting.count else "",
+        "why": "" if is_told else what_holds_up(row, now=now, zone=scheduler_zone()),
     }
 
 

@@ -18,12 +18,13 @@ from polaris.errors import Unreadable
 from polaris.retention import oldest_kept
 from schedules import gate
 from schedules.localtime import resolve, to_wall
-from schedules.models import ActiveSchedule, CallSchedule, Gate, Pause
+from schedules.models import ActiveSchedule, CallSchedule, Pause
 from schedules.preview import sentence
 from schedules.recurrence import Marked
 from schedules.states import FINAL, ArmedStatus, ScheduleStatus
 from schedules.timetable import Timetable
 from tracking.attempts_in_words import attempts_in_words
+from tracking.held_up import what_holds_up
 from tracking.models import CallLog
 from tracking.states import CallStatus
 
@@ -228,10 +229,8 @@ class _Facts:
 
     @cached_property
     def _held_up(self) -> str:
-        closed: Gate = gate.current()
-        if closed.closed_since is None:
-            return "No runner has taken it yet."
-        return f"Nothing is dialled since {self._when(closed.closed_since)}: {closed.reason}"
+        held_up = what_holds_up(gate.current(), now=self.now, zone=self.schedule.zone)
+        return held_up or "No runner has taken it yet."
 
     def _paused(self) -> str:
         since = next((each.began_at for each in self.pauses if each.ended_at is None), None)

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from polaris.access import owner_id
 from polaris.tests.accounts import signed_in
 from schedules import gate, services
-from schedules.models import ActiveSchedule, CallSchedule, Pause
+from schedules.models import ActiveSchedule, CallSchedule, Pause, Runner
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
 from tracking.tests.factories import CallLogFactory
 
@@ -239,6 +239,7 @@ def test_the_next_call_is_planned_and_so_are_those_after_it(told, daily):
     ],
 )
 def test_why_a_due_call_waits(told, daily, row, reason):
+    Runner.objects.create(host="a", process_id=1)
     schedule = daily(armed=None)
     ActiveScheduleFactory(
         schedule=schedule,
@@ -248,6 +249,15 @@ def test_why_a_due_call_waits(told, daily, row, reason):
     )
 
     assert told(schedule, "2026-01-10T09:29") == ("waiting", reason)
+
+
+def test_that_nobody_is_there_to_dial_it_is_said(told, daily):
+    schedule = daily(armed="2026-01-10T09:29")
+
+    assert told(schedule, "2026-01-10T09:29") == (
+        "waiting",
+        "It is due. No runner is there that could dial it.",
+    )
 
 
 def test_a_closed_gate_is_named(told, daily):

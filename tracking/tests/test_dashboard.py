@@ -19,6 +19,7 @@ from tracking.tests.factories import CallLogFactory
 pytestmark = pytest.mark.django_db
 
 INDEX = "admin:index"
+NOBODY = "No runner is there that could dial it."
 
 
 def armed(due: datetime, **fields) -> CallSchedule:
@@ -125,8 +126,14 @@ class TestDueNext:
         held = armed(now - timedelta(minutes=9))
         held.armed.update(leased_until=now + timedelta(seconds=30), runner_id="runner_x")
 
-        assert cards(desk)["overdue"] == {"count": 1, "deferred": 0, "by": "3 min"}
-        assert "Overdue: 1 call is due and not dialled, by 3 min at most." in html(desk)
+        assert cards(desk)["overdue"] == {
+            "count": 1,
+            "deferred": 0,
+            "by": "3 min",
+            "why": NOBODY,
+        }
+        said = f"Overdue: 1 call is due and not dialled, by 3 min at most. {NOBODY}"
+        assert said in html(desk)
 
     def test_counts_among_what_is_overdue_what_was_refused_for_now(self, desk, time_machine):
         now = datetime(2026, 5, 1, 10, tzinfo=UTC)
@@ -138,7 +145,12 @@ class TestDueNext:
 
         shown = cards(desk)
 
-        assert shown["overdue"] == {"count": 1, "deferred": 1, "by": "3 min"}
+        assert shown["overdue"] == {
+            "count": 1,
+            "deferred": 1,
+            "by": "3 min",
+            "why": NOBODY,
+        }
         assert "The carrier has refused 1 of them for now." in html(desk)
         assert shown["due"][0].badge == "deferred"
         assert shown["due"][0].remark == "It is due and waits: Twilio 20429: Too many."
