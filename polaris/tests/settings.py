@@ -36,6 +36,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = True  # looked for when asked for: each test has a handler of its own
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, so that live servers and runner processes see the rows; one of this run's own.
