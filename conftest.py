@@ -1,5 +1,6 @@
 """Fixtures of every room's tests."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -34,6 +35,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if item.get_closest_marker("django_db") is None and not fixtures & DATABASES:
             item.add_marker("no_database")
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded and collected stays: the garbage collector need not look through it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,6 @@ from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminExpandableTextareaWidget,
     UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelect2Widget,
     UnfoldAdminSelectWidget,
     UnfoldAdminSingleDateWidget,
     UnfoldAdminSplitDateTimeWidget,
@@ -27,8 +26,9 @@ from unfold.widgets import (
 from polaris.errors import PolarisError
 from polaris.masking import masked_number
 from schedules.admin_policies import FIELD_OF, PoliciesForm, policies_of, shown_policies
+from schedules.admin_zones import ZoneWidget, zone_choices
 from schedules.crontab import parse_crontab
-from schedules.localtime import Gap, zone_names
+from schedules.localtime import Gap
 from schedules.models import CallSchedule
 from schedules.planning import Plan, make_plan
 from schedules.recurrence import Frequency, MonthEnd
@@ -139,9 +139,9 @@ class ScheduleForm(PoliciesForm, forms.ModelForm):
     )
     timezone = forms.ChoiceField(
         label="Time zone",
-        choices=lambda: [(name, name) for name in sorted(zone_names())],
+        choices=zone_choices,
         initial=lambda: settings.SCHEDULER_TIMEZONE,
-        widget=UnfoldAdminSelect2Widget,
+        widget=ZoneWidget,
     )
     repeats = forms.ChoiceField(
         choices=[

@@ -6,13 +6,12 @@ from django import forms
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelect2Widget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
 )
 
+from schedules.admin_zones import ZoneWidget, zone_choices
 from schedules.calling_window import NUMBER, SCHEDULE
-from schedules.localtime import zone_names
 from schedules.models import CallSchedule, Overlap
 from schedules.repeat_config import WEEKDAYS
 from schedules.retry_policy import FEWEST_ATTEMPTS, LONGEST_DELAY, MOST_ATTEMPTS, OUTCOMES
@@ -57,11 +56,11 @@ class PoliciesForm(forms.Form):
         choices=lambda: [
             (SCHEDULE, "the schedule's time zone"),
             (NUMBER, "the called number's time zone"),
-            *((name, name) for name in sorted(zone_names())),
+            *zone_choices(),
         ],
         initial=SCHEDULE,
         required=False,
-        widget=UnfoldAdminSelect2Widget,
+        widget=ZoneWidget,
     )
     retry_on = forms.MultipleChoiceField(
         label="Try again where the call",
