@@ -64,9 +64,7 @@ def put_off(armed: ActiveSchedule, *, until: datetime, reason: str, **more: obje
     return bool(is_ours)
 
 
-def arm_retry(
-    schedule_id: str, *, occurrence: datetime, attempt: int, due_at: datetime, at: datetime
-) -> None:
+def arm_retry(schedule_id: str, *, occurrence: datetime, attempt: int, due_at: datetime) -> None:
     """Arm a further attempt of an occurrence, beside what the rule has armed."""
     ActiveSchedule.objects.create(
         schedule_id=schedule_id,
@@ -74,9 +72,9 @@ def arm_retry(
         occurrence=occurrence,
         attempt=attempt,
         due_at=due_at,
-        next_execution=at,
+        next_execution=due_at,
     )
-    wake_runners(due=at)
+    wake_runners(due=due_at)
 
 
 def wake_waiting(log_id: str) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from polaris.compiled import compiled_select, compiled_write
@@ -39,16 +39,22 @@ class Claims(list[ActiveSchedule]):
 
 
 def claim_due(
-    *, runner_id: str, moment: datetime, limit: int, lease: timedelta, are_queued: bool = True
+    *,
+    runner_id: str,
+    moment: datetime,
+    limit: int,
+    lease: timedelta,
+    are_queued: bool = True,
+    looks_back: bool = True,
 ) -> Claims:
     """Claim at most `limit` occurrences due at `moment` or just after it, earliest first.
 
-    No more than the gate admits; what is too late to be dialled passes it freely, and what a dead
-    runner has begun to dial, for these are only written down. No other runner gets them before
-    `lease` has passed. Where they `are_queued` until somebody takes them their schedules are
-    pending meanwhile; a thread that is free begins at once."""
+    No more than the gate admits. Who `looks_back` claims what is too late to be dialled, too, and
+    what a dead runner has begun to dial: these pass freely, for they are only written down. No
+    other runner gets any of them before `lease` has passed. Where they `are_queued` until somebody
+    takes them their schedules are pending meanwhile; a thread that is free begins at once."""
     ticket = new_id("lease")
-    claims = _claim(ticket, runner_id, moment, limit, lease)
+    claims = _claim(ticket, runner_id, moment, limit, lease, looks_back=looks_back)
     if is_mongodb():
         # No lock was held between the choice and the lease: what others took meanwhile is theirs.
         ours = set(ActiveSchedule.objects.filter(lease=ticket).values_list("pk", flat=True))
@@ -65,14 +71,23 @@ def claim_due(
 
 
 @repeated
-def _claim(ticket: str, runner_id: str, moment: datetime, limit: int, lease: timedelta) -> Claims:
+def _claim(
+    ticket: str,
+    runner_id: str,
+    moment: datetime,
+    limit: int,
+    lease: timedelta,
+    *,
+    looks_back: bool,
+) -> Claims:
     claims = Claims()
     with atomic():
         admission = gate.admit(moment, limit)
         claims.extend(_choose(moment, admission.places))
         if admission.places < limit:
             claims.look_again = admission.look_again
-        claims.extend(_choose_undialled(moment, limit - len(claims)))
+        if looks_back:
+            claims.extend(_choose_undialled(moment, limit - len(claims)))
         if not claims:
             return claims
         for armed in claims:
@@ -134,23 +149,54 @@ def _choose(moment: datetime, limit: int) -> list[ActiveSchedule]:
 
 
 def _choose_undialled(moment: datetime, limit: int) -> list[ActiveSchedule]:
-    return _undialled(moment, _too_late_since(moment), limit=limit) if limit > 0 else []
+    """Each kind by an index of its own: none walks through what is due and in time, which may be
+    very much after an outage."""
+    if limit < 1:
+        return []
+    chosen = _begun(moment, limit=limit)
+    for look in (_too_late, _put_off_too_long):
+        if len(chosen) < limit:
+            chosen += look(moment, _too_late_since(moment), limit=limit - len(chosen))
+    return chosen
 
 
 @compiled_select
 def _in_time(
     until: datetime, moment: datetime, too_late_since: datetime, *, limit: int
 ) -> QuerySet[ActiveSchedule]:
-    due = ActiveSchedule.objects.due(until, free_at=moment).filter(due_at__gte=too_late_since)
+    # Nothing is looked at before it is due. The bound is for the index on next_execution, which
+    # keeps the entries of what was dialled until the next vacuum.
+    due = ActiveSchedule.objects.due(until, free_at=moment).filter(
+        next_execution__gte=too_late_since, due_at__gte=too_late_since
+    )
     return _locked(due.exclude(status=ArmedStatus.RUNNING), limit)
 
 
 @compiled_select
-def _undialled(
+def _begun(moment: datetime, *, limit: int) -> QuerySet[ActiveSchedule]:
+    begun = ActiveSchedule.objects.leased().filter(status=ArmedStatus.RUNNING)
+    return _locked(begun.filter(leased_until__lt=moment), limit)
+
+
+@compiled_select
+def _too_late(
     moment: datetime, too_late_since: datetime, *, limit: int
 ) -> QuerySet[ActiveSchedule]:
-    is_too_late, is_begun = Q(due_at__lt=too_late_since), Q(status=ArmedStatus.RUNNING)
-    return _locked(ActiveSchedule.objects.due(moment).filter(is_too_late | is_begun), limit)
+    due = ActiveSchedule.objects.free(moment).filter(
+        next_execution__lt=too_late_since, due_at__lt=too_late_since
+    )
+    return _locked(due.exclude(status=ArmedStatus.RUNNING), limit)
+
+
+@compiled_select
+def _put_off_too_long(
+    moment: datetime, too_late_since: datetime, *, limit: int
+) -> QuerySet[ActiveSchedule]:
+    """What is looked at after it was due says what it waits for."""
+    waiting = ActiveSchedule.objects.due(moment).filter(
+        waits_for__gt="", due_at__lt=too_late_since, next_execution__gte=too_late_since
+    )
+    return _locked(waiting.exclude(status=ArmedStatus.RUNNING), limit)
 
 
 def _is_begun(armed: ActiveSchedule) -> bool:

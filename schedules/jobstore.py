@@ -26,6 +26,8 @@ from schedules.waking import Listener
 SHORTEST_WAIT = timedelta(milliseconds=20)
 # While all places are taken: the executor wakes us when enough of them are free, not for each.
 LOOK_FOR_PLACES = timedelta(milliseconds=250)
+# What is only written down is not urgent.
+LOOK_BACK = timedelta(seconds=1)
 _ALWAYS_EARLIER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -37,6 +39,7 @@ class ArmedJobStore(BaseJobStore):
         self._runner_id = runner_id
         self._executor = executor
         self._look_again: datetime | None = None
+        self._look_back_at = datetime.min.replace(tzinfo=UTC)
         self._next_look = _ALWAYS_EARLIER
         self._listener = Listener(self.hear)
 
@@ -61,13 +64,17 @@ class ArmedJobStore(BaseJobStore):
         if limit < 1:
             self._executor.is_waited_for = True
             return []
+        looks_back = not now < self._look_back_at <= now + LOOK_BACK
         claims = claim_due(
             runner_id=self._runner_id,
             moment=now,
             limit=limit,
             lease=settings.SCHEDULER_LEASE,
             are_queued=self._executor.is_queue,
+            looks_back=looks_back,
         )
+        if looks_back and len(claims) < limit:  # else there may be more
+            self._look_back_at = now + LOOK_BACK
         self._executor.is_waited_for = len(claims) == limit
         self._look_again = claims.look_again
         # APScheduler submits what is due by its clock: a claim made ahead of time waits in its job.
@@ -81,7 +88,8 @@ class ArmedJobStore(BaseJobStore):
     def _when_to_look(self, now: datetime) -> datetime:
         if self._executor.is_waited_for:
             return now + LOOK_FOR_PLACES
-        due = next(iter(_first_execution(now)), None)
+        grace = timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
+        due = first_execution(now, now - grace)
         if due is None:
             return now + settings.SCHEDULER_POLL
         moment = due - LEAD
@@ -149,9 +157,14 @@ class ArmedJobStore(BaseJobStore):
         }
 
 
+def first_execution(now: datetime, since: datetime) -> datetime | None:
+    """When the first call that nobody holds is looked at, of those that are so from `since` on."""
+    return next(iter(_first_execution(now, since)), None)
+
+
 @compiled_select
-def _first_execution(now: datetime) -> QuerySet[ActiveSchedule, datetime]:
-    return ActiveSchedule.objects.free(now).first_execution()
+def _first_execution(now: datetime, since: datetime) -> QuerySet[ActiveSchedule, datetime]:
+    return ActiveSchedule.objects.free(now).filter(next_execution__gte=since).first_execution()
 
 
 def _seconds(moment: datetime | None) -> float:

@@ -251,7 +251,8 @@ class ActiveSchedule(models.Model):
     """The armed next call of a schedule: the row that the job store reads.
 
     `occurrence` is the nominal time that it stands for, `due_at` when this attempt of it should
-    be dialled (lateness and grace count from it), `next_execution` when it is looked at next."""
+    be dialled (lateness and grace count from it), `next_execution` when it is looked at next: then,
+    or later where `waits_for` says why."""
 
     Status = ArmedStatus
 
@@ -322,6 +323,8 @@ class ActiveSchedule(models.Model):
             models.Index(fields=["lease"], name="active_lease"),
             # Few wait for a call.
             models.Index(fields=["waits_on"], condition=Q(waits_on__gt=""), name="active_waits_on"),
+            # Nor are many looked at after they were due.
+            models.Index(fields=["due_at"], condition=Q(waits_for__gt=""), name="active_put_off"),
         ]
 
     def __str__(self) -> str:

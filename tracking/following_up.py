@@ -178,7 +178,6 @@ def _not_placed(log: CallLog) -> None:
                 occurrence=log.occurrence,
                 attempt=log.attempt + 1,
                 due_at=due_at,
-                at=now,
             )
         if closed and not wanted:
             announce_call("call.failed", log)

@@ -39,7 +39,6 @@ def retry(log: CallLog, schedule: CallSchedule) -> None:
         occurrence=log.occurrence,
         attempt=log.attempt + 1,
         due_at=due_at,
-        at=due_at,
     )
 
 

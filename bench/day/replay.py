@@ -14,6 +14,7 @@ from bench.day.settler import settle_all
 from bench.day.settling import Batch, settle
 from schedules.claims import claim_due
 from schedules.gate import HORIZON
+from schedules.jobstore import LOOK_BACK, first_execution
 from schedules.models import ActiveSchedule
 from schedules.waiting import what_waits
 
@@ -75,7 +76,7 @@ def replay(
 ) -> dict[str, Any]:
     """The whole day. While the gate holds calls back it is asked again as soon as its next slots
     can be had; otherwise what is due is looked for every `tick`."""
-    end, now = start + timedelta(days=1), start
+    end, now, back = start + timedelta(days=1), start, start
     places = int(settings.CALLS_PER_SECOND * HORIZON.total_seconds())
     backlog: dict[datetime, int] = {}
     told: dict[str, Any] = {"claims": 0, "claimed": 0, "claim_seconds": 0.0, "vacuum_seconds": 0.0}
@@ -91,8 +92,13 @@ def replay(
             told["vacuum_seconds"] += _timed(lambda: rows.vacuum("active_schedules"))
             tell(f"{now:%H:%M}: {told['claimed']:,} claimed, {backlog[max(backlog)]:,} wait")
         since = time.perf_counter()
-        claims = claim_due(runner_id="runner_day", moment=now, limit=_LIMIT, lease=_LEASE)
+        looks_back = now >= back
+        claims = claim_due(
+            runner_id="runner_day", moment=now, limit=_LIMIT, lease=_LEASE, looks_back=looks_back
+        )
         told["claim_seconds"] += time.perf_counter() - since
+        if looks_back and len(claims) < _LIMIT:
+            back = now + LOOK_BACK
         if claims:
             begins = {armed.pk: armed.begins_at for armed in claims}
             settlers.take(Batch(claims[0].lease, now, begins))
@@ -119,7 +125,8 @@ def _drained_within(end: datetime) -> timedelta:
 
 def _next_look(now: datetime, start: datetime, tick: timedelta, settlers: Settlers) -> datetime:
     """The next multiple of `tick` at which something may be due."""
-    due = ActiveSchedule.objects.free(now).earliest_execution()
+    grace = timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
+    due = first_execution(now, now - grace)
     if due is None or due <= now:
         return start + ((now - start) // tick + 1) * tick
     return max(start + ((now - start) // tick + 1) * tick, start + -((start - due) // tick) * tick)

@@ -145,11 +145,30 @@ def nothing_is_due():
 
 @case
 def what_is_too_late_or_was_begun_by_a_dead_runner_is_claimed():
-    due(20, due_at=timezone.now() - timedelta(days=1))
-    due(20, status=ActiveSchedule.Status.RUNNING, leased_until=timezone.now() - LEASE)
+    yesterday = timezone.now() - timedelta(days=1)
+    due(20, due_at=yesterday, next_execution=yesterday)
+    due(20, due_at=yesterday, waits_for="Another call to its number is not over.")
+    begun = {"lease": "lease_x", "leased_until": timezone.now() - LEASE}
+    due(20, status=ActiveSchedule.Status.RUNNING, **begun)
 
     with touching_at_most(A_HANDFUL):
-        claim_due(runner_id="us", moment=timezone.now(), limit=64, lease=LEASE)
+        claims = claim_due(runner_id="us", moment=timezone.now(), limit=64, lease=LEASE)
+
+    assert len(claims) == 60
+
+
+@case
+def a_backlog_is_not_walked_through():
+    """What waits for the pace after an outage, while what is too late is looked for."""
+    moment = timezone.now()
+    late = ActiveSchedule.objects.exclude(next_execution=None).values_list("pk", flat=True)
+    since = dict.fromkeys(("next_execution", "due_at"), moment - timedelta(seconds=9))
+    ActiveSchedule.objects.filter(pk__in=list(late[:20_000])).update(**since)
+
+    with touching_at_most(A_HANDFUL), override_settings(CALLS_PER_SECOND=1):
+        claims = claim_due(runner_id="us", moment=moment, limit=64, lease=LEASE)
+
+    assert len(claims) == 1
 
 
 @case

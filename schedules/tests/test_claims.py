@@ -106,6 +106,28 @@ def test_what_a_dead_runner_has_begun_is_taken_over_though_nothing_may_be_dialle
     assert [armed.pk for armed in claimed] == [begun.pk]
 
 
+@pytest.mark.django_db
+def test_what_is_only_written_down_is_left_to_those_who_look_back():
+    now = timezone.now()
+    kinds = due(ago=400) + due(ago=400, next_execution=now, waits_for="Its line is busy.")
+    kinds += due(status="running", lease="a", leased_until=now - LEASE)
+    (in_time,) = due()
+
+    at_first = claim_due(runner_id="a", moment=now, limit=9, lease=LEASE, looks_back=False)
+    later = claim_due(runner_id="a", moment=now, limit=9, lease=LEASE)
+
+    assert [armed.pk for armed in at_first] == [in_time.pk]
+    assert {armed.pk for armed in later} == {armed.pk for armed in kinds}
+
+
+@pytest.mark.django_db
+def test_what_is_only_written_down_counts_among_what_is_asked_for():
+    due(3, ago=400)
+    due(3, ago=400, next_execution=timezone.now(), waits_for="Its line is busy.")
+
+    assert [len(claim(limit=4)) for _ in range(3)] == [4, 2, 0]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_runners_that_claim_at_once_share_and_never_overlap():
     due(60)

@@ -170,6 +170,30 @@ def test_the_scheduler_outlives_its_database(scheduler, monkeypatch):
     wait_until(lambda: ran, what="the job has run all the same")
 
 
+def test_what_is_too_late_is_looked_for_once_a_second():
+    executor = CallExecutor(8)
+    executor.start(CallScheduler(), "calls")
+    store = ArmedJobStore(runner_id="runner_a", executor=executor)
+    moment = datetime.now(UTC)
+    assert store.get_due_jobs(moment) == []
+
+    ActiveScheduleFactory(occurrence=moment - timedelta(seconds=400))
+
+    assert store.get_due_jobs(moment + timedelta(milliseconds=900)) == []
+    assert len(store.get_due_jobs(moment + timedelta(milliseconds=1000))) == 1
+
+
+def test_more_that_is_too_late_is_looked_for_at_once():
+    executor = CallExecutor(2)
+    executor.start(CallScheduler(), "calls")
+    store = ArmedJobStore(runner_id="runner_a", executor=executor)
+    moment = datetime.now(UTC)
+    for _ in range(4):
+        ActiveScheduleFactory(occurrence=moment - timedelta(seconds=400))
+
+    assert [len(store.get_due_jobs(moment)) for _ in range(2)] == [2, 2]
+
+
 def test_a_due_row_that_cannot_be_claimed_is_not_looked_for_without_a_pause():
     executor = CallExecutor(8)
     executor.start(CallScheduler(), "calls")
