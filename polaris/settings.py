@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from polaris import VERSION, exposure, mongodb
 from polaris.accounts.key_derivation import key_of
@@ -394,11 +395,19 @@ with suppress(OSError):  # a folder that cannot be made here was made when it wa
     STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
+_STAR = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
+    '<rect width="32" height="32" rx="8" fill="#9810fa"/>'
+    '<path fill="#fff" d="M16 4l3 9 9 3-9 3-3 9-3-9-9-3 9-3z"/></svg>'
+)
 UNFOLD = {
     "SITE_TITLE": "Polaris",
     "SITE_HEADER": "Polaris",
     "SITE_SUBHEADER": "Scheduled calls",
     "SITE_SYMBOL": "call",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": f"data:image/svg+xml,{quote(_STAR)}"}
+    ],
     "SITE_URL": None,
     "SHOW_BACK_BUTTON": True,
     "LOGIN": {"form": "polaris.accounts.admin_login.SignInForm"},

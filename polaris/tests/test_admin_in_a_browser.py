@@ -89,9 +89,7 @@ def browser(stranger, operator) -> Page:
 
 
 def complaint(message: ConsoleMessage) -> list[str]:
-    if message.type != "error" or "favicon" in message.location.get("url", ""):
-        return []
-    return [message.text]
+    return [message.text] if message.type == "error" else []
 
 
 def armed(**fields) -> CallSchedule:
