@@ -17,8 +17,10 @@ from rest_framework.test import APIClient
 
 from polaris import retention
 from polaris.audit import sealing
+from polaris.database import among
 from polaris.metrics import counting
 from polaris.metrics.exposition import exposition
+from polaris.states import move
 from polaris.tests.a_million import (
     BIG_TABLES,
     FIRST_OWNER,
@@ -33,6 +35,7 @@ from polaris.tests.plans import explained
 from schedules import arming, services, watch
 from schedules.claims import claim_due, give_back
 from schedules.models import ActiveSchedule, CallSchedule, Runner
+from schedules.states import ScheduleStatus
 from schedules.tests.factories import ActiveScheduleFactory
 from schedules.waiting import what_waits
 from tracking import following_up, housekeeping, ledger, opening
@@ -175,6 +178,17 @@ def a_backlog_is_not_walked_through():
 def the_next_due_time_is_looked_up():
     with touching_at_most(A_HANDFUL):
         ActiveSchedule.objects.free(timezone.now()).earliest_execution()
+
+
+@case
+def schedules_are_moved_by_their_keys_though_few_were_thought_to_be_in_that_state():
+    schedules = CallSchedule.objects.values_list("pk", flat=True)
+    begun, ours = list(schedules[:20_000]), list(schedules[20_000:20_064])
+    CallSchedule.objects.filter(pk__in=begun).update(status=ScheduleStatus.PENDING)
+
+    with touching_at_most(A_HANDFUL):
+        rows = CallSchedule.objects.filter(among("pk", ours))
+        move(rows, to=ScheduleStatus.RUNNING, sources={ScheduleStatus.PENDING})
 
 
 @case
