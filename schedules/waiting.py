@@ -10,17 +10,22 @@ from schedules.models import ActiveSchedule
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many wait, how many of them were refused for now, and how late the first of them is."""
+    """How many wait, how many of them were refused for now, how many wait for nothing of their own
+    (a line, their hours), and how late the first of all is."""
 
     count: int
     deferred: int
+    held_up: int
     late: timedelta
 
 
 def what_waits(moment: datetime) -> Waiting:
     """Counted by the database, in one query."""
     counted = ActiveSchedule.objects.waiting(moment).aggregate(
-        count=Count("pk"), deferred=Count("pk", filter=Q(asked__gt=0)), oldest=Min("due_at")
+        count=Count("pk"),
+        deferred=Count("pk", filter=Q(asked__gt=0)),
+        held_up=Count("pk", filter=Q(waits_for="")),
+        oldest=Min("due_at"),
     )
-    oldest = counted["oldest"] or moment
-    return Waiting(counted["count"], counted["deferred"], moment - oldest)
+    late = moment - (counted.pop("oldest") or moment)
+    return Waiting(**counted, late=late)

@@ -217,8 +217,8 @@ def _badge(armed: ActiveSchedule) -> str:
 
 def _overdue(row: Gate, now: datetime, waiting: Waiting) -> dict[str, Any]:
     """Due and in nobody's hands, and why; what runners hold is being dialled. Of a closed gate its
-    own card tells."""
-    is_told = row.closed_since is not None or not waiting.count
+    own card tells, and of what waits for something of its own its line."""
+    is_told = row.closed_since is not None or not waiting.held_up
     return {
         "count": waiting.count,
         "deferred": waiting.deferred,

@@ -8,6 +8,7 @@ import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, zip_longest
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -17,6 +18,7 @@ from django.utils import timezone
 from polaris.audit.recording import Act, record
 from polaris.database import atomic, is_away, renew_connection
 from polaris.errors import Unreadable
+from polaris.moments import whole_milliseconds
 from polaris.repeating import repeated
 from schedules import arming
 from schedules.models import CallSchedule
@@ -26,15 +28,13 @@ from tracking.announcing import announce_call
 from tracking.carriers import get_carrier
 from tracking.carriers.base import CallReport
 from tracking.models import CallLog
-from tracking.reports import SILENCE, Verdict, apply_report, apply_to, ask_for_all
+from tracking.reports import LEASE, SILENCE, Verdict, apply_report, apply_to, ask_for_all
 from tracking.settlement import settle
 from tracking.states import LIVE, CallStatus
 
 logger = logging.getLogger(__name__)
 
-# Nobody else looks at a row for so long; should we die, somebody then does.
-_LEASE = timedelta(minutes=1)
-_AT_ONCE = 100
+_AT_ONCE = 50  # of each kind
 _TURN_SECONDS = 10.0
 # The carrier's clock and ours may differ by so much.
 _SKEW = timedelta(seconds=60)
@@ -89,16 +89,19 @@ def _follow_up() -> int:
 
 
 def _due() -> list[CallLog]:
-    """First what somebody does not know or wants stopped, then what is merely silent."""
+    """By turns what nobody knows or somebody wants stopped, and what is merely silent: of the one
+    there may be very many after an outage, and the other comes back every few seconds."""
     due = CallLog.objects.filter(next_check_at__lte=timezone.now()).order_by("next_check_at")
     is_urgent = Q(status=CallStatus.UNKNOWN) | ~Q(stop="")
-    urgent = list(due.filter(is_urgent)[:_AT_ONCE])
-    return urgent + list(due.exclude(is_urgent)[: _AT_ONCE - len(urgent)])
+    urgent, silent = due.filter(is_urgent)[:_AT_ONCE], due.exclude(is_urgent)[:_AT_ONCE]
+    by_turns = chain.from_iterable(zip_longest(urgent, silent))
+    return [log for log in by_turns if log is not None]
 
 
 def _take(log: CallLog) -> bool:
-    held = timezone.now() + _LEASE
+    held = whole_milliseconds(timezone.now() + LEASE)
     rows = CallLog.objects.filter(pk=log.pk, status=log.status, next_check_at=log.next_check_at)
+    log.next_check_at = held
     return bool(rows.update(next_check_at=held))
 
 
@@ -113,14 +116,16 @@ def _look_at(log: CallLog) -> None:
             _ask_for(log)
         else:
             _check_again(log, None)  # its runner still waits for the answer, or it is over
-    except Exception:
+    except Exception as error:
+        if isinstance(error, DatabaseError) and is_away(error):
+            raise
         logger.exception("%s could not be followed up", log.pk)
 
 
 def _look_up(log: CallLog) -> None:
     """Is there a call at the carrier that can only be this one?"""
     asked_at, now = log.timestamp, timezone.now()
-    patience = timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
+    patience = _answered_within()
     try:
         number = log.phone
     except Unreadable as error:
@@ -143,10 +148,20 @@ def _look_up(log: CallLog) -> None:
     elif free:
         _flag(log, f"{len(free)} calls at the carrier may be this one.", now, at_once=True)
         _check_again(log, now + _LATER)
-    elif now - asked_at < timedelta(seconds=settings.UNKNOWN_LOOKUP_SECONDS) + patience:
+    elif not _absence_counts(log, now):
         _check_again(log, now + _AGAIN)  # the list may lag behind
     else:
         _not_placed(log)
+
+
+def _absence_counts(log: CallLog, now: datetime) -> bool:
+    """Whether a carrier that has no record of it never took it: what it tells may lag behind."""
+    lag = timedelta(seconds=settings.UNKNOWN_LOOKUP_SECONDS)
+    return now - log.timestamp >= lag + _answered_within()
+
+
+def _answered_within() -> timedelta:
+    return timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
 
 
 @repeated
@@ -211,14 +226,14 @@ def _ask_for(log: CallLog) -> None:
     """A call that is silent: its webhooks may have been lost."""
     report = get_carrier().fetch_call(log.call_id)
     now = timezone.now()
-    if report is None:
+    if report is None or (report.is_absent and not _absence_counts(log, now)):
         _flag(log, "Its webhooks do not come, and the carrier cannot be asked for it.", now)
         _check_again(log, now + SILENCE / 5)
         return
     if apply_report(report) is Verdict.APPLIED:
         logger.info("%s is %s, says the carrier", log.pk, report.status)
     log.refresh_from_db()
-    if not log.is_final:
+    if not log.is_final and not log.stop:  # that was asked for meanwhile, and is seen to at once
         words = f"It is {log.get_status_display()} for longer than a call can last."
         if now - log.timestamp > _LONGEST_CALL:
             _flag(log, words, now, at_once=True)
@@ -241,5 +256,6 @@ def _flag(log: CallLog, attention: str, now: datetime, *, at_once: bool = False)
 
 
 def _check_again(log: CallLog, at: datetime | None) -> None:
-    """Unless it has moved on meanwhile."""
-    CallLog.objects.filter(pk=log.pk, status=log.status).update(next_check_at=at)
+    """Unless it has moved on meanwhile, or somebody wants it looked at sooner."""
+    ours = CallLog.objects.filter(pk=log.pk, status=log.status, next_check_at=log.next_check_at)
+    ours.update(next_check_at=at)

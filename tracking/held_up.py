@@ -22,8 +22,12 @@ def what_holds_up(gate: Gate, *, now: datetime, zone: ZoneInfo) -> str:
 def _no_runner(now: datetime) -> str:
     troubles = list(Runner.objects.claiming().alive(now).values_list("trouble", flat=True))
     if not troubles:
-        return "No runner is there that could dial it."
-    return f"No runner can dial it: {str(troubles[0]).rstrip('.')}." if all(troubles) else ""
+        return "No runner is there to dial."
+    if all(troubles):
+        return f"No runner can dial: {str(troubles[0]).rstrip('.')}."
+    if settings.SCHEDULER_EXECUTOR == "celery" and not Runner.objects.workers().alive(now).exists():
+        return "No worker of Celery is there to dial."
+    return ""
 
 
 def _no_place(now: datetime) -> str:

@@ -5,6 +5,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from polaris.audit.changes import Changes
@@ -30,6 +31,8 @@ _NOT_HEARD_OF = frozenset({CallStatus.PENDING, CallStatus.UNKNOWN})
 SILENCE = timedelta(minutes=5)
 # One whose end somebody waits for is asked for sooner.
 IMPATIENCE = timedelta(minutes=1)
+# Nobody else looks at a row that somebody looks at; should he die, somebody then does.
+LEASE = timedelta(minutes=1)
 
 
 class Verdict(StrEnum):
@@ -109,20 +112,25 @@ def wake_waiting_after(log: CallLog) -> None:
 def ask_sooner(log_id: str) -> None:
     """Somebody waits for the end of this call, which may have been lost on its way: it is asked for
     at the carrier once it has been silent for IMPATIENCE, and then as often."""
-    now = timezone.now()
-    silent = CallLog.objects.filter(
-        pk=log_id, status__in=LIVE, next_check_at__lte=now + SILENCE - IMPATIENCE
-    )
-    silent.filter(next_check_at__gt=now).update(next_check_at=now)
+    _silent(timezone.now()).filter(pk=log_id).update(next_check_at=timezone.now())
 
 
 def ask_for_all() -> int:
-    """Webhooks may have been lost: ask the carrier for every live call now; says how many."""
+    """Webhooks may have been lost: every live call is asked for at the carrier once it has been
+    silent for IMPATIENCE, or soon after; says how many."""
     now = timezone.now()
-    live = CallLog.objects.filter(
-        status__in=LIVE, next_check_at__gt=now, next_check_at__lte=now + SILENCE
+    asked = _silent(now).update(next_check_at=now)
+    young = CallLog.objects.filter(status__in=LIVE, next_check_at__gt=now + SILENCE - IMPATIENCE)
+    return asked + young.update(next_check_at=now + IMPATIENCE)
+
+
+def _silent(now: datetime) -> QuerySet[CallLog]:
+    """Live calls that have told nothing for IMPATIENCE and nobody is about to look at."""
+    return CallLog.objects.filter(
+        status__in=LIVE,
+        next_check_at__gt=now + LEASE,
+        next_check_at__lte=now + SILENCE - IMPATIENCE,
     )
-    return live.update(next_check_at=now)
 
 
 def _find(report: CallReport) -> CallLog | None:

@@ -24,7 +24,8 @@ class CallReport:
     """What a carrier says of a call, in its answer, a webhook or a look-up.
 
     `at` is when it happened (UTC), `made_at` when the carrier was asked for the call where it says
-    so, `duration` whole seconds talked, `reason` a sentence where the status does not say why."""
+    so, `duration` whole seconds talked, `reason` a sentence where the status does not say why. One
+    that it has no record of `is_absent`."""
 
     call_id: str
     status: CallStatus
@@ -37,6 +38,7 @@ class CallReport:
     is_inbound: bool = False
     reason: str = ""
     made_at: datetime | None = None
+    is_absent: bool = False
 
 
 class Trouble(StrEnum):

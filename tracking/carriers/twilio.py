@@ -144,6 +144,7 @@ def _lost(call_id: str) -> CallReport:
         status=CallStatus.FAILED,
         at=timezone.now(),
         reason="The carrier has no record of this call.",
+        is_absent=True,
     )
 
 

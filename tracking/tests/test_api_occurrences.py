@@ -256,7 +256,7 @@ def test_that_nobody_is_there_to_dial_it_is_said(told, daily):
 
     assert told(schedule, "2026-01-10T09:29") == (
         "waiting",
-        "It is due. No runner is there that could dial it.",
+        "It is due. No runner is there to dial.",
     )
 
 

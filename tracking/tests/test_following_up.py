@@ -20,7 +20,7 @@ from tracking.carriers.memory import MemoryCarrier
 from tracking.dialling import dial
 from tracking.following_up import follow_up
 from tracking.models import CallLog
-from tracking.reports import SILENCE, apply_report
+from tracking.reports import LEASE, SILENCE, apply_report, ask_for_all, ask_sooner
 from tracking.tests.factories import CallLogFactory
 
 pytestmark = pytest.mark.django_db
@@ -229,6 +229,62 @@ class TestSilentCall:
         assert asked == [log.call_id]
 
 
+class TestAsking:
+    """One that is asked for while something else happens."""
+
+    def call(self, **fields) -> CallLog:
+        schedule = CallScheduleFactory(scheduled_time=NOW, status=ScheduleStatus.RUNNING)
+        return CallLogFactory(
+            **{"schedule": schedule, "status": S.RINGING, "timestamp": NOW, "next_check_at": NOW}
+            | fields
+        )
+
+    def test_that_the_carrier_does_not_know_a_young_call_proves_nothing(self, clock):
+        log = self.call()
+        MemoryCarrier.known[log.call_id] = CallReport(
+            call_id=log.call_id, status=S.FAILED, at=NOW, is_absent=True
+        )
+
+        assert follow_up_after(clock, seconds=1).status == S.RINGING
+        assert follow_up_after(clock, seconds=60).status == S.RINGING
+        assert follow_up_after(clock, seconds=60).status == S.FAILED
+
+    def test_a_wish_to_hang_up_that_comes_meanwhile_is_not_put_off(self, monkeypatch):
+        log = self.call(status=S.IN_PROGRESS)
+        report = CallReport(call_id=log.call_id, status=S.IN_PROGRESS, at=NOW)
+
+        def fetch(_, call_id):
+            CallLog.objects.filter(pk=log.pk).update(stop="hang_up", next_check_at=NOW)
+            return report
+
+        monkeypatch.setattr(MemoryCarrier, "fetch_call", fetch)
+        follow_up()
+        MemoryCarrier.known[log.call_id] = report
+        follow_up()
+
+        assert MemoryCarrier.stopped == [(log.call_id, True)]
+
+    def test_a_carrier_that_cannot_be_asked_is_asked_once_a_minute_though_others_wait(self, clock):
+        log = self.call()
+
+        for _ in range(12):
+            ask_sooner(log.pk)
+            follow_up_after(clock, seconds=15)
+
+        assert len(MemoryCarrier.fetched) == 3
+
+    def test_who_waits_does_not_disturb_who_asks(self, clock):
+        log = self.call()
+        held = NOW + LEASE
+        CallLog.objects.filter(pk=log.pk).update(next_check_at=held)
+
+        ask_sooner(log.pk)
+        ask_for_all()
+
+        log.refresh_from_db()
+        assert log.next_check_at == held
+
+
 class TestTheDatabaseWasAway:
     @pytest.fixture
     def away(self, monkeypatch):
@@ -246,9 +302,14 @@ class TestTheDatabaseWasAway:
         yield take_away
         following_up._seen.is_away = False
 
-    def calls(self, count: int) -> None:
+    def calls(self, count: int, *, silent_for: timedelta = timedelta(minutes=2)) -> None:
         for number in range(count):
-            CallLogFactory(call_id=f"CA{number}", status=S.IN_PROGRESS, next_check_at=NOW + SILENCE)
+            CallLogFactory(
+                call_id=f"CA{number}",
+                status=S.IN_PROGRESS,
+                timestamp=NOW - timedelta(minutes=5),
+                next_check_at=NOW - silent_for + SILENCE,
+            )
             MemoryCarrier.known[f"CA{number}"] = CallReport(
                 call_id=f"CA{number}", status=S.COMPLETED, at=NOW, duration=9
             )
@@ -261,17 +322,26 @@ class TestTheDatabaseWasAway:
 
         assert {log.status for log in CallLog.objects.all()} == {S.COMPLETED}
 
+    def test_those_that_have_just_told_something_a_minute_later(self, away, clock):
+        self.calls(1, silent_for=timedelta(seconds=1))
+
+        away()
+        follow_up()
+        assert follow_up_after(clock, seconds=59).status == S.IN_PROGRESS
+        assert follow_up_after(clock, seconds=1).status == S.COMPLETED
+
     def test_and_no_second_time(self, away):
         self.calls(1)
         MemoryCarrier.known["CA0"] = CallReport(call_id="CA0", status=S.IN_PROGRESS, at=NOW)
 
-        away()
-        for _ in range(3):
+        for _ in range(2):  # two runners find out one after the other
+            away()
             follow_up()
+        follow_up()
 
         assert MemoryCarrier.fetched == ["CA0"]
 
-    def test_what_is_urgent_comes_first(self, away, unknown, clock):
+    def test_what_nobody_knows_does_not_wait_for_all_of_them(self, away, unknown, clock):
         self.calls(120)
         MemoryCarrier.listed = [listed("CA999")]
         clock.shift(timedelta(seconds=6))
@@ -281,7 +351,7 @@ class TestTheDatabaseWasAway:
 
         unknown.refresh_from_db()
         assert unknown.status == S.RINGING
-        assert len(MemoryCarrier.fetched) == 99
+        assert len(MemoryCarrier.fetched) == 50
 
     def test_an_error_of_another_kind_asks_for_nothing(self, monkeypatch):
         self.calls(1)

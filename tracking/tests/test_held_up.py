@@ -50,14 +50,22 @@ def test_no_runner():
     Runner.objects.create(host="a", process_id=1, role=Runner.Role.WORKER)
     Runner.objects.create(host="b", process_id=1, last_seen_at=NOW - timedelta(minutes=1))
 
-    assert told() == "No runner is there that could dial it."
+    assert told() == "No runner is there to dial."
 
 
 def test_all_runners_in_trouble(runner):
     Runner.objects.update(trouble="Celery's broker is away.")
-    assert told() == "No runner can dial it: Celery's broker is away."
+    assert told() == "No runner can dial: Celery's broker is away."
 
     Runner.objects.create(host="b", process_id=1)
+    assert told() == ""
+
+
+def test_no_worker_where_runners_hand_over_to_workers(runner, settings):
+    settings.SCHEDULER_EXECUTOR = "celery"
+    assert told() == "No worker of Celery is there to dial."
+
+    Runner.objects.create(host="b", process_id=1, role=Runner.Role.WORKER)
     assert told() == ""
 
 

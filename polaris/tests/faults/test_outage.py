@@ -181,13 +181,15 @@ def _is_again(client: Client) -> bool:
 
 
 def _is_at_rest(engine: Engine, cluster: Cluster) -> bool:
-    """As time would do, calls that never tell anything are asked for. Those that told it while the
-    database was away are found out without this."""
+    """As time would do, what is to be looked at within a minute is looked at now, and calls that
+    never tell anything are asked for. Those that told it while the database was away must be among
+    the first."""
     unheard = [call["sid"] for call in engine.carrier.calls() if call["outcome"] == "No webhooks"]
     with psycopg.connect(cluster.url.replace("postgres://", "postgresql://")) as connection:
         connection.execute(
-            "UPDATE call_logs SET next_check_at = now() WHERE call_id = ANY(%s)"
-            " AND end_time IS NULL AND next_check_at > now() + interval '65 seconds'",
+            "UPDATE call_logs SET next_check_at = now() WHERE end_time IS NULL AND"
+            " (call_id = ANY(%s) AND next_check_at > now() + interval '65 seconds' OR next_check_at"
+            " BETWEEN now() + interval '15 seconds' AND now() + interval '61 seconds')",
             [unheard],
         )
     ((open_ones,),) = cluster.rows(
