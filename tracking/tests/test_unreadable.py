@@ -63,7 +63,8 @@ def test_it_is_dialled_when_its_key_is_back_in_time(settings):
 
 def test_when_it_is_too_late_it_says_so_and_its_schedule_is_paused(without_its_key):
     lost, _ = without_its_key
-    ActiveSchedule.objects.filter(pk=lost.pk).update(due_at=timezone.now() - timedelta(hours=1))
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    ActiveSchedule.objects.filter(pk=lost.pk).update(due_at=an_hour_ago, next_execution=an_hour_ago)
 
     dial_all()
 
