@@ -91,7 +91,7 @@ def _claim(
         if not claims:
             return claims
         for armed in claims:
-            is_dialled = armed.due_at >= _too_late_since(moment) and not _is_begun(armed)
+            is_dialled = armed.due_at >= too_late_since(moment) and not _is_begun(armed)
             armed.begins_at = admission.take(armed.due_at) if is_dialled else moment
         _lease(claims, ticket, runner_id, moment, lease)
         gate.note(admission)
@@ -145,7 +145,7 @@ def _give_back(held: QuerySet[ActiveSchedule]) -> int:
 def _choose(moment: datetime, limit: int) -> list[ActiveSchedule]:
     if limit < 1:
         return []
-    return _in_time(moment + LEAD, moment, _too_late_since(moment), limit=limit)
+    return _in_time(moment + LEAD, moment, too_late_since(moment), limit=limit)
 
 
 def _choose_undialled(moment: datetime, limit: int) -> list[ActiveSchedule]:
@@ -156,7 +156,7 @@ def _choose_undialled(moment: datetime, limit: int) -> list[ActiveSchedule]:
     chosen = _begun(moment, limit=limit)
     for look in (_too_late, _put_off_too_long):
         if len(chosen) < limit:
-            chosen += look(moment, _too_late_since(moment), limit=limit - len(chosen))
+            chosen += look(moment, too_late_since(moment), limit=limit - len(chosen))
     return chosen
 
 
@@ -204,7 +204,7 @@ def _is_begun(armed: ActiveSchedule) -> bool:
     return armed.status == ArmedStatus.RUNNING
 
 
-def _too_late_since(moment: datetime) -> datetime:
+def too_late_since(moment: datetime) -> datetime:
     """What was due before is not dialled any more; it is only written down as missed."""
     return moment - timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
 

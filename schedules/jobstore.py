@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from polaris.compiled import compiled_select
 from polaris.database import renew_connection
 from schedules import gate
-from schedules.claims import LEAD, claim_due, give_back
+from schedules.claims import LEAD, claim_due, give_back, too_late_since
 from schedules.executor import Places
 from schedules.models import ActiveSchedule
 from schedules.scheduler import OccurrenceTrigger
@@ -88,8 +88,7 @@ class ArmedJobStore(BaseJobStore):
     def _when_to_look(self, now: datetime) -> datetime:
         if self._executor.is_waited_for:
             return now + LOOK_FOR_PLACES
-        grace = timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
-        due = first_execution(now, now - grace)
+        due = first_execution(now)
         if due is None:
             return now + settings.SCHEDULER_POLL
         moment = due - LEAD
@@ -157,9 +156,9 @@ class ArmedJobStore(BaseJobStore):
         }
 
 
-def first_execution(now: datetime, since: datetime) -> datetime | None:
-    """When the first call that nobody holds is looked at, of those that are so from `since` on."""
-    return next(iter(_first_execution(now, since)), None)
+def first_execution(now: datetime) -> datetime | None:
+    """When the first call that nobody holds and that is not too late is looked at."""
+    return next(iter(_first_execution(now, too_late_since(now))), None)
 
 
 @compiled_select

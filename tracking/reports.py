@@ -112,7 +112,8 @@ def wake_waiting_after(log: CallLog) -> None:
 def ask_sooner(log_id: str) -> None:
     """Somebody waits for the end of this call, which may have been lost on its way: it is asked for
     at the carrier once it has been silent for IMPATIENCE, and then as often."""
-    _silent(timezone.now()).filter(pk=log_id).update(next_check_at=timezone.now())
+    now = timezone.now()
+    _silent(now).filter(pk=log_id).update(next_check_at=now)
 
 
 def ask_for_all() -> int:

@@ -127,8 +127,7 @@ def _goes_on(now: datetime, end: datetime) -> bool:
 
 def _next_look(now: datetime, start: datetime, tick: timedelta, settlers: Settlers) -> datetime:
     """The next multiple of `tick` at which something may be due."""
-    grace = timedelta(seconds=settings.SCHEDULER_MISFIRE_GRACE_TIME)
-    due = first_execution(now, now - grace)
+    due = first_execution(now)
     if due is None or due <= now:
         return start + ((now - start) // tick + 1) * tick
     return max(start + ((now - start) // tick + 1) * tick, start + -((start - due) // tick) * tick)

@@ -34,6 +34,7 @@ from polaris.tests.a_million import (
 from polaris.tests.plans import explained
 from schedules import arming, services, watch
 from schedules.claims import claim_due, give_back
+from schedules.jobstore import first_execution
 from schedules.models import ActiveSchedule, CallSchedule, Runner
 from schedules.states import ScheduleStatus
 from schedules.tests.factories import ActiveScheduleFactory
@@ -177,7 +178,7 @@ def a_backlog_is_not_walked_through():
 @case
 def the_next_due_time_is_looked_up():
     with touching_at_most(A_HANDFUL):
-        ActiveSchedule.objects.free(timezone.now()).earliest_execution()
+        first_execution(timezone.now())
 
 
 @case

@@ -69,6 +69,13 @@ def due(**fields) -> ActiveSchedule:
     return ActiveScheduleFactory(occurrence=moment, **fields)
 
 
+def store_of(places: int) -> ArmedJobStore:
+    """A store that is asked by hand."""
+    executor = CallExecutor(places)
+    executor.start(CallScheduler(), "calls")
+    return ArmedJobStore(runner_id="runner_a", executor=executor)
+
+
 def test_what_is_due_is_run_and_what_is_not_waits(scheduler):
     armed = due()
     later = ActiveScheduleFactory()
@@ -171,9 +178,7 @@ def test_the_scheduler_outlives_its_database(scheduler, monkeypatch):
 
 
 def test_what_is_too_late_is_looked_for_once_a_second():
-    executor = CallExecutor(8)
-    executor.start(CallScheduler(), "calls")
-    store = ArmedJobStore(runner_id="runner_a", executor=executor)
+    store = store_of(8)
     moment = datetime.now(UTC)
     assert store.get_due_jobs(moment) == []
 
@@ -184,9 +189,7 @@ def test_what_is_too_late_is_looked_for_once_a_second():
 
 
 def test_more_that_is_too_late_is_looked_for_at_once():
-    executor = CallExecutor(2)
-    executor.start(CallScheduler(), "calls")
-    store = ArmedJobStore(runner_id="runner_a", executor=executor)
+    store = store_of(2)
     moment = datetime.now(UTC)
     for _ in range(4):
         ActiveScheduleFactory(occurrence=moment - timedelta(seconds=400))
@@ -195,9 +198,7 @@ def test_more_that_is_too_late_is_looked_for_at_once():
 
 
 def test_a_due_row_that_cannot_be_claimed_is_not_looked_for_without_a_pause():
-    executor = CallExecutor(8)
-    executor.start(CallScheduler(), "calls")
-    store = ArmedJobStore(runner_id="runner_a", executor=executor)
+    store = store_of(8)
     due()
 
     before = datetime.now(UTC)
@@ -206,9 +207,7 @@ def test_a_due_row_that_cannot_be_claimed_is_not_looked_for_without_a_pause():
 
 
 def test_while_dialling_is_stopped_what_is_due_is_looked_for_as_seldom_as_when_idle(settings):
-    executor = CallExecutor(8)
-    executor.start(CallScheduler(), "calls")
-    store = ArmedJobStore(runner_id="runner_a", executor=executor)
+    store = store_of(8)
     due()
     gate.close("maintenance", by="user_1")
 

@@ -47,7 +47,27 @@ def end(log: CallLog, status=S.COMPLETED) -> None:
     apply_report(CallReport(call_id=log.call_id, status=status, at=datetime.now(UTC)))
 
 
+def look_every_15_seconds(clock, *, until: int) -> None:
+    """What a runner does meanwhile."""
+    for seconds in range(15, until + 1, 15):
+        moment = NOW + timedelta(seconds=seconds)
+        clock.move_to(moment)
+        dial_what_is_due(moment)
+        follow_up()
+
+
 class TestOneCallToANumber:
+    def one_of_two_is_dialled(self, *, and_is: CallLog.Status) -> CallLog:
+        """The other waits; how it is at the carrier no webhook tells."""
+        due()
+        due()
+        dial_what_is_due()
+        log = CallLog.objects.get()
+        MemoryCarrier.known[log.call_id] = CallReport(
+            call_id=log.call_id, status=and_is, at=NOW, duration=9
+        )
+        return log
+
     def test_of_several_due_at_once_one_is_dialled_and_the_others_wait(self):
         for _ in range(3):
             due()
@@ -87,38 +107,18 @@ class TestOneCallToANumber:
 
     @pytest.mark.django_db(transaction=True)
     def test_a_lost_webhook_does_not_keep_the_next_one_waiting_past_its_grace(self, clock):
-        due()
-        due()
-        dial_what_is_due()
-        log = CallLog.objects.get()
-        MemoryCarrier.known[log.call_id] = CallReport(
-            call_id=log.call_id, status=S.COMPLETED, at=NOW, duration=9
-        )
+        log = self.one_of_two_is_dialled(and_is=S.COMPLETED)
 
-        for seconds in range(15, 91, 15):
-            moment = NOW + timedelta(seconds=seconds)
-            clock.move_to(moment)
-            dial_what_is_due(moment)
-            follow_up()
-        dial_what_is_due(moment)
+        look_every_15_seconds(clock, until=90)
+        dial_what_is_due(datetime.now(UTC))
 
         assert len(MemoryCarrier.placed) == 2
         assert MemoryCarrier.fetched == [log.call_id]
 
     def test_a_long_call_that_others_wait_for_is_asked_for_once_a_minute(self, clock):
-        due()
-        due()
-        dial_what_is_due()
-        log = CallLog.objects.get()
-        MemoryCarrier.known[log.call_id] = CallReport(
-            call_id=log.call_id, status=S.IN_PROGRESS, at=NOW
-        )
+        log = self.one_of_two_is_dialled(and_is=S.IN_PROGRESS)
 
-        for seconds in range(15, 181, 15):
-            moment = NOW + timedelta(seconds=seconds)
-            clock.move_to(moment)
-            dial_what_is_due(moment)
-            follow_up()
+        look_every_15_seconds(clock, until=180)
 
         assert MemoryCarrier.fetched == [log.call_id] * 3
         assert len(MemoryCarrier.placed) == 1
