@@ -2,7 +2,7 @@
 
 import logging
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from django.conf import settings
@@ -13,7 +13,7 @@ from polaris.privacy import lookup_state
 from schedules import arming, claims, gate
 from schedules.models import ActiveSchedule
 from tracking import ledger, refusals, writers
-from tracking.carriers import get_carrier
+from tracking.carriers import answered_within, get_carrier
 from tracking.carriers.base import CallNotAccepted, CallReport, CallRequest, Trouble
 from tracking.decisions import (
     Dial,
@@ -104,8 +104,7 @@ def _is_in_time(armed: ActiveSchedule, log: CallLog, begins_at: float) -> bool:
 
 
 def _take_late_slot(armed: ActiveSchedule, log: CallLog) -> datetime | None:
-    patience = timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
-    slot = gate.take_late_slot(until=(armed.leased_until or timezone.now()) - patience)
+    slot = gate.take_late_slot(until=(armed.leased_until or timezone.now()) - answered_within())
     if slot:
         CallLog.objects.filter(pk=log.pk).update(timestamp=slot)  # a look-up goes by it
     return slot

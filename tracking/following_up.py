@@ -25,7 +25,7 @@ from schedules.models import CallSchedule
 from schedules.states import DIALLABLE
 from tracking import ledger
 from tracking.announcing import announce_call
-from tracking.carriers import get_carrier
+from tracking.carriers import answered_within, get_carrier
 from tracking.carriers.base import CallReport
 from tracking.models import CallLog
 from tracking.reports import LEASE, SILENCE, Verdict, apply_report, apply_to, ask_for_all
@@ -125,7 +125,7 @@ def _look_at(log: CallLog) -> None:
 def _look_up(log: CallLog) -> None:
     """Is there a call at the carrier that can only be this one?"""
     asked_at, now = log.timestamp, timezone.now()
-    patience = _answered_within()
+    patience = answered_within()
     try:
         number = log.phone
     except Unreadable as error:
@@ -157,11 +157,7 @@ def _look_up(log: CallLog) -> None:
 def _absence_counts(log: CallLog, now: datetime) -> bool:
     """Whether a carrier that has no record of it never took it: what it tells may lag behind."""
     lag = timedelta(seconds=settings.UNKNOWN_LOOKUP_SECONDS)
-    return now - log.timestamp >= lag + _answered_within()
-
-
-def _answered_within() -> timedelta:
-    return timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
+    return now - log.timestamp >= lag + answered_within()
 
 
 @repeated

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 from django.conf import settings
@@ -33,6 +33,7 @@ from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import DIALLABLE, ArmedStatus, ScheduleStatus
 from tracking import ledger
 from tracking.batches import Batches, Entry
+from tracking.carriers import answered_within
 from tracking.decisions import Decision, Dial, HandBack, Lost, decide, is_too_late
 from tracking.models import CallLog
 from tracking.states import CallStatus
@@ -132,8 +133,7 @@ def _take_other_slots(handed: Sequence[Handed]) -> None:
     late = [each for each in handed if each.is_held_up] if settings.CALLS_PER_SECOND else []
     if not late:
         return
-    patience = timedelta(seconds=settings.TWILIO_CONNECT_TIMEOUT + settings.TWILIO_READ_TIMEOUT)
-    until = timezone.now() + settings.SCHEDULER_LEASE - patience
+    until = timezone.now() + settings.SCHEDULER_LEASE - answered_within()
     slots = gate.take_late_slots(len(late), until=until)
     for each, slot in zip(late, slots, strict=False):
         each.begins_at = slot.timestamp()
