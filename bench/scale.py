@@ -100,11 +100,11 @@ def _needs(call: dict[str, Any], cost: dict[str, float], a_minute: int) -> dict[
     return {
         "calls a second": f"{rate:,.1f}",
         "runners, of one core each": f"{rate:,.1f} x {call['runner']:.2f} ms / {BUSY:.0%} = "
-        f"{cores['runner']:.1f} cores: {runners}",
+        f"{_cores(cores['runner'])}: {runners}",
         "web processes, for webhooks alone": f"{rate:,.1f} x {call['web']:.1f} ms / {BUSY:.0%} = "
-        f"{cores['web']:.1f} cores: {webs}",
+        f"{_cores(cores['web'])}: {webs}",
         "PostgreSQL": f"{rate:,.1f} x {call['database']:.1f} ms / {BUSY:.0%} = "
-        f"{cores['database']:.1f} cores",
+        f"{_cores(cores['database'])}",
         "connections, at most": f"{runners} x {RUNNER_CONNECTIONS} + {webs} x {WEB_CONNECTIONS} = "
         f"{connections:,}",
         "calls a day, if it went on": f"{a_minute * 1440:,}",
@@ -113,6 +113,10 @@ def _needs(call: dict[str, Any], cost: dict[str, float], a_minute: int) -> dict[
         "audit entries a second": f"{entries:,.0f} of {cost['audit entries sealed a second']:,.0f} "
         "that one process seals",
     }
+
+
+def _cores(figure: float) -> str:
+    return f"{figure:.2f} cores" if figure < 1 else f"{figure:.1f} cores"
 
 
 def _ms(figure: float) -> str:
