@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import django
@@ -30,6 +31,9 @@ for problem in run_checks():
         sys.exit(f"polaris: {problem.msg}")
     elif not problem.is_silenced():
         logging.getLogger("polaris").warning("%s %s", problem.msg, problem.hint or "")
+
+# Of WhiteNoise's files; they are read in a worker's thread, as a whole.
+warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators")
 
 companions.start()
 

@@ -1,5 +1,6 @@
 """Django's settings, read from the environment (.env.example names every variable)."""
 
+import logging
 import os
 from contextlib import suppress
 from datetime import timedelta
@@ -448,6 +449,12 @@ LOGGING: dict[str, Any] = {
     },
 }
 if LOG_FORMAT == "json":
-    # uvicorn has handlers of its own: its lines take our way instead.
-    for _name in ("uvicorn", "uvicorn.access"):
-        LOGGING["loggers"][_name] = {"handlers": [], "propagate": True}
+    # uvicorn has handlers of its own: its lines take our way instead. What --log-level and
+    # --no-access-log have switched off stays off.
+    for _name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        _server = logging.getLogger(_name)
+        LOGGING["loggers"][_name] = {
+            "handlers": [],
+            "level": _server.level,
+            "propagate": _server.propagate or bool(_server.handlers),
+        }

@@ -2,10 +2,15 @@
 
 import logging
 import logging.config
+import sys
+import threading
 import traceback
+from types import TracebackType
 from typing import Any
 
 from polaris.masking import mask_numbers
+
+logger = logging.getLogger(__name__)
 
 
 class MaskedRecord(logging.LogRecord):
@@ -35,9 +40,34 @@ class MaskedRecord(logging.LogRecord):
 
 
 def configure(config: dict[str, Any]) -> None:
-    """Django's LOGGING_CONFIG: as logging.config.dictConfig, with masked records from here on."""
+    """Django's LOGGING_CONFIG: as logging.config.dictConfig, with masked records from here on.
+
+    Python's warnings, and what nobody has caught, come as records as well, and no longer by
+    Python's own way to standard error, which masks nothing."""
     logging.setLogRecordFactory(MaskedRecord)
     logging.config.dictConfig(config)
+    logging.captureWarnings(True)
+    # A debugger's or a test runner's own hook stays.
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _tell_the_end
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _tell_the_end_of_a_thread
+
+
+def _tell_the_end(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        logger.critical("ended by %s", kind.__name__, exc_info=(kind, error, trace))
+
+
+def _tell_the_end_of_a_thread(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value and not issubclass(ended.exc_type, SystemExit):
+        name = ended.thread.name if ended.thread else "?"
+        told = (ended.exc_type, ended.exc_value, ended.exc_traceback)
+        logger.critical("thread %s ended by %s", name, ended.exc_type.__name__, exc_info=told)
 
 
 def _masked(value: Any) -> Any:

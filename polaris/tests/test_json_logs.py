@@ -2,6 +2,9 @@
 
 import json
 import logging
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import pytest
 from django.test import RequestFactory
@@ -11,6 +14,8 @@ from polaris.audit.acting import serving
 from polaris.json_logs import JsonFormatter
 from polaris.privacy.logs import MaskedRecord
 from polaris.request_ids import RequestIdFilter
+from polaris.tests.serving import NOWHERE
+from polaris.tests.stack import HOME, Stack
 
 SCHEDULE, LOG = "schedule_01m854p471harchddr64txsnkb", "log_01m854p471harchddr64txsnkc"
 
@@ -68,3 +73,70 @@ def test_numbers_are_masked_and_line_breaks_escaped():
 
     assert told["message"] == "calling +1••••••0006\nnow"
     assert told["exception"] == "at +1••••••0006"
+
+
+def told_by_a_process(folder, program: str) -> list[dict]:
+    """The lines of a process that sets Django up and does no more than the program says."""
+    stack = Stack(SimpleNamespace(url=NOWHERE), folder)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=HOME,
+        env=stack.environment | {"LOG_FORMAT": "json"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "15005550006" not in done.stderr
+    return [json.loads(text) for text in done.stderr.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("what_happens", "logger", "message"),
+    [
+        ("warnings.warn('call +15005550006')", "py.warnings", "call +1••••••0006"),
+        ("threading.Thread(target=fail, name='x').start()", "polaris", "thread x ended by"),
+        ("fail()", "polaris", "ended by ValueError"),
+    ],
+)
+def test_what_python_itself_tells_is_a_masked_line_too(tmp_path, what_happens, logger, message):
+    (told,) = told_by_a_process(
+        tmp_path,
+        f"""
+import threading, warnings, django
+def fail():
+    raise ValueError("cannot call +15005550006")
+django.setup()
+{what_happens}
+""",
+    )
+
+    assert told["logger"].startswith(logger)
+    assert message in told["message"]
+
+
+@pytest.mark.parametrize(
+    ("options", "heard"),
+    [
+        ("", ["access", "begun", "trouble"]),
+        ("access_log=False", ["begun", "trouble"]),
+        ("log_level='warning'", ["trouble"]),
+        ("log_config=None", ["access", "begun", "trouble"]),
+    ],
+)
+def test_lines_of_the_server_take_the_same_form_and_those_switched_off_stay_off(
+    tmp_path, options, heard
+):
+    told = told_by_a_process(
+        tmp_path,
+        f"""
+import logging, django, uvicorn
+uvicorn.Config("none", {options})
+django.setup()
+logging.getLogger("uvicorn.access").info("access")
+logging.getLogger("uvicorn.error").info("begun")
+logging.getLogger("uvicorn.error").warning("trouble")
+""",
+    )
+
+    assert [each["message"] for each in told] == heard
