@@ -28,7 +28,7 @@ from tracking.decisions import (
 )
 from tracking.ledger import Accepted
 from tracking.models import CallLog
-from tracking.opening import Handed, HandedOpenings, Opening, Openings
+from tracking.opening import Handed, HandedOpenings, LateSlots, Opening, Openings
 from tracking.recording import Recorder, insist
 from tracking.writers import write
 
@@ -39,6 +39,7 @@ _HELD_UP_SECONDS = 1.0
 
 _openings = Openings()
 _handed_openings = HandedOpenings()
+_late_slots = LateSlots()
 _recorder = Recorder()
 
 
@@ -66,13 +67,35 @@ def dial_handed(armed_id: str, lease: str, begins_at: float, is_trial: bool) -> 
 
     `is_trial` says that it was claimed as the one call that a closed gate lets through."""
     handed = Handed(armed_id, lease, begins_at, is_trial)
+    if handed.is_held_up and not _has_another_slot(handed):
+        _hand_back(handed)
+        return
     opening = _handed_openings.take(handed)
     if opening is None:
         logger.info("%s is not dialled: its claim was lost, or it is dialled already", armed_id)
     else:
-        if opening.log:  # it may have been given another slot than that of its claim
-            _wait_until(handed.begins_at, at_most=settings.SCHEDULER_LEASE_SECONDS)
         _deal_with(opening, handed.begins_at, is_trial=is_trial)
+
+
+def _has_another_slot(handed: Handed) -> bool:
+    """Waits for it, until just before it: then its ledger is opened."""
+    slot = _late_slots.take(handed)
+    if slot is None:
+        return False
+    handed.begins_at = slot.timestamp()
+    _wait_until((slot - claims.LEAD).timestamp())
+    return True
+
+
+def _hand_back(handed: Handed) -> None:
+    def give_back() -> None:
+        claims.give_back_these([handed.key])
+        if handed.is_trial:
+            gate.look()
+            gate.give_back()
+
+    write(give_back)
+    logger.info("%s is handed back: it has missed its slot, and none is free", handed.armed_id)
 
 
 def _deal_with(opening: Opening, begins_at: float, *, is_trial: bool = True) -> None:
@@ -92,19 +115,21 @@ def _is_in_time(armed: ActiveSchedule, log: CallLog, begins_at: float) -> bool:
     """Whether it has a slot.
 
     What a database or a machine that hung has held up takes another one, so that it does not go
-    all at once."""
+    all at once: one so near that nobody's wish comes in between."""
     late = timezone.now().timestamp() - begins_at
     if not (settings.CALLS_PER_SECOND and begins_at and late > _HELD_UP_SECONDS):
         return True
     slot = write(partial(_take_late_slot, armed, log))
     if slot is None:
         return False
-    _wait_until(slot.timestamp(), at_most=settings.SCHEDULER_LEASE_SECONDS)
+    _wait_until(slot.timestamp())
     return True
 
 
 def _take_late_slot(armed: ActiveSchedule, log: CallLog) -> datetime | None:
-    slot = gate.take_late_slot(until=(armed.leased_until or timezone.now()) - answered_within())
+    now = timezone.now()
+    last = (armed.leased_until or now) - answered_within()
+    slot = gate.take_late_slot(until=min(now + claims.LEAD, last))
     if slot:
         CallLog.objects.filter(pk=log.pk).update(timestamp=slot)  # a look-up goes by it
     return slot
@@ -212,8 +237,8 @@ def _write_refusal(armed: ActiveSchedule, log: CallLog, refusal: CallNotAccepted
         logger.error("%s: its refusal could not be written", log.pk)
 
 
-def _wait_until(moment: float, at_most: float = 1.0) -> None:
+def _wait_until(moment: float) -> None:
     """Claims are made just ahead of time, so that their calls are not late. In seconds."""
     left = moment - timezone.now().timestamp()
     if left > 0:
-        time.sleep(min(left, at_most))
+        time.sleep(min(left, 1.0))

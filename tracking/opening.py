@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -28,12 +28,11 @@ from polaris.privacy.lookup_state import require_current
 from polaris.privacy.sealing import lookup_of
 from polaris.repeating import repeated
 from polaris.states import move
-from schedules import gate
+from schedules import claims, gate
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import DIALLABLE, ArmedStatus, ScheduleStatus
 from tracking import ledger
 from tracking.batches import Batches, Entry
-from tracking.carriers import answered_within
 from tracking.decisions import Decision, Dial, HandBack, Lost, decide, is_too_late
 from tracking.models import CallLog
 from tracking.states import CallStatus
@@ -41,6 +40,8 @@ from tracking.writers import write
 
 # A broker's queue may hold up many for as long as one. Who comes later takes another slot.
 _HELD_UP_SECONDS = 0.25
+# For longer it would keep a thread from others.
+_LONGEST_WAIT_FOR_A_SLOT = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
@@ -61,12 +62,17 @@ class Handed:
     lease: str
     begins_at: float = 0.0
     is_trial: bool = False
-    has_no_slot: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The row, and the claim that should hold it."""
+        return self.armed_id, self.lease
 
     @property
     def is_held_up(self) -> bool:
         """Whether it has missed its slot on its way."""
-        return bool(self.begins_at) and time.time() - self.begins_at > _HELD_UP_SECONDS
+        late = time.time() - self.begins_at
+        return bool(settings.CALLS_PER_SECOND and self.begins_at) and late > _HELD_UP_SECONDS
 
 
 class Openings:
@@ -119,7 +125,6 @@ class HandedOpenings(Batches[Handed, Opening]):
 
 def _open_batch(batch: list[Entry[Handed, Opening]]) -> None:
     handed = [entry.item for entry in batch]
-    write(partial(_take_other_slots, handed))
     opened = write(partial(_though_broken, partial(open_handed, handed)))
     for entry in batch:
         opening = opened.get(entry.item.armed_id)
@@ -128,17 +133,32 @@ def _open_batch(batch: list[Entry[Handed, Opening]]) -> None:
             entry.result = opened.pop(entry.item.armed_id)
 
 
-def _take_other_slots(handed: Sequence[Handed]) -> None:
-    """For those that were held up: they would all begin at once."""
-    late = [each for each in handed if each.is_held_up] if settings.CALLS_PER_SECOND else []
-    if not late:
-        return
-    until = timezone.now() + settings.SCHEDULER_LEASE - answered_within()
-    slots = gate.take_late_slots(len(late), until=until)
-    for each, slot in zip(late, slots, strict=False):
-        each.begins_at = slot.timestamp()
-    for each in late[len(slots) :]:
-        each.has_no_slot = True
+class LateSlots(Batches[Handed, datetime]):
+    """Other slots for what has missed its own: all that came at once would begin at once."""
+
+    def __init__(self) -> None:
+        super().__init__(_take_other_slots)
+
+    def take(self, handed: Handed) -> datetime | None:
+        """When it begins; None where that is not soon.
+
+        Nothing is opened yet: meanwhile it can be paused, cancelled and changed, and whoever opens
+        it then looks at the gate."""
+        return self.do(handed)
+
+
+def _take_other_slots(batch: list[Entry[Handed, datetime]]) -> None:
+    now = timezone.now()
+    held = write(partial(claims.still_held, [entry.item.key for entry in batch]))
+    wanted = [entry for entry in batch if held.get(entry.item.key) == ArmedStatus.PENDING]
+    if wanted:
+        until = now + _LONGEST_WAIT_FOR_A_SLOT
+        slots = write(partial(gate.take_late_slots, len(wanted), until=until))
+        for entry, slot in zip(wanted, slots, strict=False):
+            entry.result = slot
+    for entry in batch:
+        if entry not in wanted:  # whoever opens it finds nothing to dial
+            entry.result = now
 
 
 def _though_broken(opens: Callable[[], dict[str, Opening]]) -> dict[str, Opening]:
@@ -165,8 +185,8 @@ def open_handed(handed: Sequence[Handed]) -> dict[str, Opening]:
 
     Whatever is not held by the claim that its message names, or is begun already, is not opened:
     a message may come late, or twice. What may not be dialled any more since it was claimed,
-    because dialling has been stopped or no slot is left, is handed back."""
-    messages = {(each.armed_id, each.lease): each for each in handed}
+    because dialling has been stopped, is handed back."""
+    messages = {each.key: each for each in handed}
     return _open_together(partial(_named, [each.armed_id for each in handed]), messages)
 
 
@@ -243,7 +263,7 @@ def _open(find: Find, messages: Messages | None = None) -> dict[str, Opening]:
         if messages and passing and isinstance(decision, Dial):
             # It has passed the gate when it was claimed, a while ago.
             message = messages[armed.pk, armed.lease]
-            if message.has_no_slot or passing.bars(trial=message.is_trial):
+            if passing.bars(trial=message.is_trial):
                 decision = HandBack()
         opening = openings[armed.pk] = Opening(armed, decision)
         if isinstance(decision, Dial):

@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from schedules import gate, services
-from schedules.claims import claim_due, give_back_these, renew, still_held
+from schedules.claims import LEAD, claim_due, give_back_these, renew, still_held
 from schedules.models import ActiveSchedule, CallSchedule, Gate
 from schedules.states import ArmedStatus, ScheduleStatus
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
@@ -16,7 +16,7 @@ from tracking.batches import Entry
 from tracking.carriers.memory import MemoryCarrier
 from tracking.dialling import dial_handed
 from tracking.models import CallLog
-from tracking.opening import Handed, HandedOpenings, _open_batch, open_handed
+from tracking.opening import Handed, HandedOpenings, _take_other_slots, open_handed
 from tracking.tests.factories import CallLogFactory
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +44,16 @@ def claimed_one(**how) -> ActiveSchedule:
 
 def hand(armed: ActiveSchedule, *, is_trial=False) -> None:
     dial_handed(armed.pk, armed.lease, armed.begins_at.timestamp(), is_trial)
+
+
+def handed(armed: ActiveSchedule, *, late: float) -> Handed:
+    return Handed(armed.pk, armed.lease, armed.begins_at.timestamp() - late)
+
+
+def dial_late(armed: ActiveSchedule, *, late=5.0, is_trial=False) -> None:
+    """Its message has missed its slot on its way."""
+    armed.begins_at -= timedelta(seconds=late)
+    hand(armed, is_trial=is_trial)
 
 
 def placed() -> int:
@@ -189,9 +199,8 @@ class TestThePace:
         settings.CALLS_PER_SECOND = 2
         armed = claimed_one()
         taken = Gate.objects.get().next_slot
-        armed.begins_at -= timedelta(seconds=0.5)
 
-        hand(armed)
+        dial_late(armed, late=0.5)
 
         assert placed() == 1
         assert Gate.objects.get().next_slot > taken
@@ -210,31 +219,90 @@ class TestThePace:
         due(2)
         claims = claim()
         settings.CALLS_PER_SECOND = 10
-        late = [
-            Entry(Handed(armed.pk, armed.lease, armed.begins_at.timestamp() - 5))
-            for armed in claims
-        ]
+        late = [Entry(handed(armed, late=5)) for armed in claims]
 
-        _open_batch(late)
+        _take_other_slots(late)
 
-        first, second = (entry.item.begins_at for entry in late)
-        assert second - first == pytest.approx(0.1, abs=1e-5)
-        asked_at = [entry.result.log.timestamp.timestamp() for entry in late]
-        assert asked_at == pytest.approx([first, second], abs=1e-5)
+        first, second = (entry.result for entry in late)
+        assert second - first == timedelta(seconds=0.1)
 
-    def test_where_none_is_left_before_its_claim_would_end_it_is_handed_back(self, settings):
+    def test_a_message_whose_claim_was_lost_takes_no_slot(self, settings):
         settings.CALLS_PER_SECOND = 2
         armed = claimed_one()
-        taken = timezone.now() + timedelta(hours=1)
-        Gate.objects.update(next_slot=taken)
-        armed.begins_at -= timedelta(seconds=5)
+        ActiveSchedule.objects.update(lease="lease_other")
+        taken = Gate.objects.get().next_slot
 
-        hand(armed)
+        dial_late(armed)
+
+        assert placed() == 0
+        assert Gate.objects.get().next_slot == taken
+
+    def test_where_none_is_free_soon_it_is_handed_back(self, settings):
+        settings.CALLS_PER_SECOND = 2
+        armed = claimed_one()
+        taken = timezone.now() + timedelta(seconds=1.1)
+        Gate.objects.update(next_slot=taken)
+
+        dial_late(armed)
 
         row = ActiveSchedule.objects.get()
         assert placed() == 0
         assert (row.status, row.lease) == (ArmedStatus.SCHEDULED, "")
+        assert not CallLog.objects.exists()
         assert Gate.objects.get().next_slot == taken
+
+    def test_a_trial_that_is_handed_back_leaves_its_turn_to_another(self, settings):
+        gate.close("The account is suspended.")
+        Gate.objects.update(probe_at=timezone.now())
+        armed = claimed_one()
+        settings.CALLS_PER_SECOND = 2
+        Gate.objects.update(next_slot=timezone.now() + timedelta(hours=1))
+
+        dial_late(armed, is_trial=True)
+
+        assert placed() == 0
+        assert Gate.objects.get().probes == 0
+
+    @pytest.mark.parametrize(
+        "wish",
+        [
+            lambda _: gate.close("Enough.", by="operator"),
+            services.cancel,
+            services.pause,
+        ],
+        ids=["dialling is stopped", "it is cancelled", "it is paused"],
+    )
+    def test_while_it_waits_for_its_slot_it_is_not_begun(self, settings, monkeypatch, wish):
+        settings.CALLS_PER_SECOND = 2
+        armed = claimed_one()
+        Gate.objects.update(next_slot=timezone.now() + timedelta(seconds=0.6))
+        waited = []
+
+        def wait(seconds):
+            if not waited:
+                wish(CallSchedule.objects.get())
+            waited.append(seconds)
+
+        monkeypatch.setattr("tracking.dialling.time.sleep", wait)
+
+        dial_late(armed)
+
+        assert waited == [pytest.approx(0.6 - LEAD.total_seconds(), abs=1e-5)]
+        assert (placed(), CallLog.objects.count()) == (0, 0)
+
+    def test_it_begins_in_its_slot(self, settings, monkeypatch):
+        settings.CALLS_PER_SECOND = 2
+        armed = claimed_one()
+        slot = timezone.now() + timedelta(seconds=0.6)
+        Gate.objects.update(next_slot=slot)
+        waited = []
+        monkeypatch.setattr("tracking.dialling.time.sleep", waited.append)
+
+        dial_late(armed)
+
+        # This clock stands still: the first wait is for the opening, the other for the call.
+        assert waited == pytest.approx([0.475, 0.6], abs=1e-5)
+        assert placed() == 1
 
 
 class TestClaimsOnTheirWay:
