@@ -33,7 +33,7 @@ CALL_EVENTS = frozenset(
     f"call.{what}" for what in ("started", "completed", "failed", "missed", "stuck")
 )
 DIALLING_EVENTS = frozenset({"dialling.paused", "dialling.resumed"})
-RUNNER_EVENTS = frozenset({"runner.missing", "runner.back"})
+RUNNER_EVENTS = frozenset({"runner.missing", "runner.back", "runner.blocked", "runner.unblocked"})
 WORKER_EVENTS = frozenset({"worker.missing", "worker.back"})
 EVENTS = SCHEDULE_EVENTS | CALL_EVENTS | DIALLING_EVENTS | RUNNER_EVENTS | WORKER_EVENTS
 

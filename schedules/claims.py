@@ -55,10 +55,7 @@ def claim_due(
     takes them their schedules are pending meanwhile; a thread that is free begins at once."""
     ticket = new_id("lease")
     claims = _claim(ticket, runner_id, moment, limit, lease, looks_back=looks_back)
-    if is_mongodb():
-        # No lock was held between the choice and the lease: what others took meanwhile is theirs.
-        ours = set(ActiveSchedule.objects.filter(lease=ticket).values_list("pk", flat=True))
-        claims[:] = [armed for armed in claims if armed.pk in ours]
+    _leave_to_others(claims, ticket)
     if not are_queued:
         return claims
     try:
@@ -68,6 +65,35 @@ def claim_due(
         _release(ActiveSchedule.objects.filter(lease=ticket))
         raise
     return claims
+
+
+def claim_undialled(
+    *, runner_id: str, moment: datetime, limit: int, lease: timedelta
+) -> list[ActiveSchedule]:
+    """Claim at most `limit` occurrences that are only written down: what is too late to be dialled,
+    and what a dead runner or worker has begun to dial. The gate has no part in it."""
+    ticket = new_id("lease")
+    claims = _claim_undialled(ticket, runner_id, moment, limit, lease)
+    _leave_to_others(claims, ticket)
+    return claims
+
+
+def _leave_to_others(claims: list[ActiveSchedule], ticket: str) -> None:
+    """Without locks between the choice and the lease: what others took meanwhile is theirs."""
+    if is_mongodb():
+        ours = set(ActiveSchedule.objects.filter(lease=ticket).values_list("pk", flat=True))
+        claims[:] = [armed for armed in claims if armed.pk in ours]
+
+
+@repeated
+def _claim_undialled(
+    ticket: str, runner_id: str, moment: datetime, limit: int, lease: timedelta
+) -> list[ActiveSchedule]:
+    with atomic():
+        chosen = _choose_undialled(moment, limit)
+        if chosen:
+            _lease(chosen, ticket, runner_id, moment, lease)
+    return chosen
 
 
 @repeated

@@ -26,7 +26,8 @@ from schedules.waking import Listener
 SHORTEST_WAIT = timedelta(milliseconds=20)
 # While all places are taken: the executor wakes us when enough of them are free, not for each.
 LOOK_FOR_PLACES = timedelta(milliseconds=250)
-# What is only written down is not urgent.
+# What is only written down is not urgent. Where calls are queued for others a companion of the
+# runner does it (schedules.writing_down).
 LOOK_BACK = timedelta(seconds=1)
 _ALWAYS_EARLIER = datetime.max.replace(tzinfo=UTC)
 
@@ -64,7 +65,9 @@ class ArmedJobStore(BaseJobStore):
         if limit < 1:
             self._executor.is_waited_for = True
             return []
-        looks_back = not now < self._look_back_at <= now + LOOK_BACK
+        looks_back = not self._executor.is_queue and (
+            not now < self._look_back_at <= now + LOOK_BACK
+        )
         claims = claim_due(
             runner_id=self._runner_id,
             moment=now,

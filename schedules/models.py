@@ -471,13 +471,19 @@ class Runner(models.Model):
         """Whether it has been heard of lately and has not said good-bye."""
         return self.stopped_at is None and now() - self.last_seen_at < self.SILENCE
 
+    @property
+    def has_settled(self) -> bool:
+        """Whether it has lived to beat: what dies as soon as it has started is no help."""
+        return self.last_seen_at - self.started_at >= self.HEARTBEAT
+
 
 class RunnerWatch(models.Model):
-    """Whether it has been told that no runner, or no worker, is there: a row for each, moved by
-    compare-and-set."""
+    """Whether it has been told that no runner, or no worker, is there, or that none can dial: a row
+    for each, moved by compare-and-set."""
 
     RUNNERS = "runners"
     WORKERS = "workers"
+    BLOCKED = "blocked"
 
     id = models.CharField(primary_key=True, max_length=16, default=RUNNERS, editable=False)
     missing_since = models.DateTimeField(null=True, help_text="When a runner was last heard of")

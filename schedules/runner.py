@@ -24,12 +24,13 @@ import polaris
 from polaris.audit.acting import acting
 from polaris.audit.recording import Act, record
 from polaris.database import atomic, in_one_line, renew_connection
-from schedules import watch
+from schedules import blocked, watch
 from schedules.executor import Places
 from schedules.housekeeping_store import HousekeepingStore
 from schedules.jobstore import ArmedJobStore
 from schedules.models import Runner
 from schedules.scheduler import CallScheduler
+from schedules.writing_down import write_down
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ def beat(runner_id: str, trouble: Callable[[], str | None] = lambda: None) -> No
     Runner.objects.filter(pk=runner_id).update(last_seen_at=timezone.now(), trouble=trouble())
     watch.note_back()
     watch.look_for_workers()
+    blocked.look()
     renew_connection()
 
 
@@ -148,6 +150,8 @@ def _add_housekeeping(scheduler: CallScheduler) -> None:
 def _add_companions(scheduler: CallScheduler, runner_id: str, calls: Places) -> None:
     heartbeat = Runner.HEARTBEAT.total_seconds()
     _add_companion(scheduler, beat, heartbeat, args=[runner_id, calls.trouble])
+    if calls.is_queue:
+        _add_companion(scheduler, write_down, _COMPANION_SECONDS, args=[runner_id])
     for job in settings.COMPANION_JOBS.values():
         _add_companion(scheduler, job, _COMPANION_SECONDS)
 

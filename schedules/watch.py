@@ -39,6 +39,14 @@ class Watched:
         """Living and dead."""
         return Runner.objects.filter(role=self.role)
 
+    def is_there(self) -> bool:
+        """Whether one runs; one that falls as soon as it has started, again and again, does not."""
+        return any(each.has_settled for each in self.all().alive())
+
+    def was_there(self, since: datetime) -> bool:
+        """Whether one has run since then: it may be on its way back, and a restart is no alarm."""
+        return any(each.has_settled for each in self.all().filter(last_seen_at__gte=since))
+
 
 RUNNERS = Watched(RunnerWatch.RUNNERS, Runner.Role.RUNNER)
 WORKERS = Watched(RunnerWatch.WORKERS, Runner.Role.WORKER)
@@ -66,7 +74,7 @@ class Watcher:
             raise
 
     def _judge(self, watched: float) -> None:
-        if self.whom.all().alive().exists():
+        if self.whom.is_there():
             note_back(self.whom)
         elif watched >= settings.RUNNER_MISSING_SECONDS:
             note_missing(self.whom)
@@ -104,26 +112,12 @@ def missing_since(whom: Watched = RUNNERS) -> datetime | None:
 def note_missing(whom: Watched = RUNNERS) -> bool:
     """Nobody runs: tell so, unless nothing is armed or it was told; says whether it was."""
     moment = timezone.now()
-    silent_since = moment - timedelta(seconds=settings.RUNNER_MISSING_SECONDS)
-    # One that was stopped lately may be on its way back: a restart is no alarm.
-    if whom.all().filter(last_seen_at__gte=silent_since).exists():
+    if whom.was_there(moment - timedelta(seconds=settings.RUNNER_MISSING_SECONDS)):
         return False
-    first = ActiveSchedule.objects.earliest_execution()
-    if first is None:
-        return False
-    RunnerWatch.objects.get_or_create(pk=whom.key)
-    watch = RunnerWatch.objects.filter(pk=whom.key, missing_since=None)
     last = whom.all().order_by("-last_seen_at").values_list("last_seen_at", flat=True).first()
-    waiting = what_waits(moment)
-    with atomic():
-        if not watch.update(missing_since=last or moment):
-            return False
-        publish(
-            f"{whom.role}.missing",
-            since=show_utc(last) if last else "",
-            next_execution=show_utc(first),
-            waiting=waiting.count,
-        )
+    told = {"since": show_utc(last) if last else ""}
+    if not begin_outage(whom.key, f"{whom.role}.missing", last or moment, told):
+        return False
     logger.error("no %s runs, and calls are armed: nothing is dialled", whom.role)
     return True
 
@@ -131,13 +125,38 @@ def note_missing(whom: Watched = RUNNERS) -> bool:
 @repeated
 def note_back(whom: Watched = RUNNERS) -> bool:
     """Somebody runs: tell so, if it was told that nobody did; says whether it was."""
-    watch = RunnerWatch.objects.filter(pk=whom.key).exclude(missing_since=None).first()
+    if not is_missing(whom) or not whom.is_there():
+        return False
+    if not end_outage(whom.key, f"{whom.role}.back"):
+        return False
+    logger.warning("a %s runs again", whom.role)
+    return True
+
+
+def begin_outage(key: str, event: str, since: datetime, told: dict[str, str | None]) -> bool:
+    """Publish that nothing is dialled, with what is `told`, unless nothing is armed or somebody
+    has done so; says whether it was done."""
+    first = ActiveSchedule.objects.earliest_execution()
+    if first is None:
+        return False
+    RunnerWatch.objects.get_or_create(pk=key)
+    watch = RunnerWatch.objects.filter(pk=key, missing_since=None)
+    waiting = what_waits(timezone.now())
+    with atomic():
+        if not watch.update(missing_since=since):
+            return False
+        publish(event, **told, next_execution=show_utc(first), waiting=waiting.count)
+    return True
+
+
+def end_outage(key: str, event: str) -> bool:
+    """Publish that it is over, if its beginning was and nobody has done so."""
+    watch = RunnerWatch.objects.filter(pk=key).exclude(missing_since=None).first()
     if watch is None:
         return False
     with atomic():
-        missing = RunnerWatch.objects.filter(pk=watch.pk, missing_since=watch.missing_since)
+        missing = RunnerWatch.objects.filter(pk=key, missing_since=watch.missing_since)
         if not missing.update(missing_since=None):
             return False
-        publish(f"{whom.role}.back", since=show_utc(watch.missing_since))
-    logger.warning("a %s runs again", whom.role)
+        publish(event, since=show_utc(watch.missing_since))
     return True

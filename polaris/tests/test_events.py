@@ -73,7 +73,7 @@ def test_the_events_are_those_of_schedules_calls_dialling_runners_and_workers():
     assert len(SCHEDULE_EVENTS) == 7
     assert len(CALL_EVENTS) == 5
     assert len(DIALLING_EVENTS) == 2
-    assert len(RUNNER_EVENTS) == 2
+    assert len(RUNNER_EVENTS) == 4
     assert len(WORKER_EVENTS) == 2
 
 

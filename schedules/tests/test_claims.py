@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from schedules import gate
-from schedules.claims import claim_due, give_back
+from schedules.claims import claim_due, claim_undialled, give_back
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import ScheduleStatus
 from schedules.tests.factories import ActiveScheduleFactory
@@ -118,6 +118,23 @@ def test_what_is_only_written_down_is_left_to_those_who_look_back():
 
     assert [armed.pk for armed in at_first] == [in_time.pk]
     assert {armed.pk for armed in later} == {armed.pk for armed in kinds}
+
+
+@pytest.mark.django_db
+def test_what_is_only_written_down_can_be_claimed_alone_whatever_the_gate_says():
+    now = timezone.now()
+    kinds = due(ago=400) + due(ago=400, next_execution=now, waits_for="Its line is busy.")
+    kinds += due(status="running", lease="a", leased_until=now - LEASE)
+    due()
+    gate.close("A fire drill.", by="operator")
+
+    claimed = claim_undialled(runner_id="a", moment=now, limit=9, lease=LEASE)
+    again = claim_undialled(runner_id="a", moment=now, limit=9, lease=LEASE)
+
+    assert {armed.pk for armed in claimed} == {armed.pk for armed in kinds}
+    assert again == []
+    held = ActiveSchedule.objects.filter(lease=claimed[0].lease, leased_until=now + LEASE)
+    assert held.count() == 3
 
 
 @pytest.mark.django_db

@@ -188,6 +188,14 @@ def test_what_is_too_late_is_looked_for_once_a_second():
     assert len(store.get_due_jobs(moment + timedelta(milliseconds=1000))) == 1
 
 
+def test_what_is_too_late_is_not_handed_over_to_others(monkeypatch):
+    monkeypatch.setattr(CallExecutor, "is_queue", True)
+    moment = datetime.now(UTC)
+    ActiveScheduleFactory(occurrence=moment - timedelta(seconds=400))
+
+    assert store_of(8).get_due_jobs(moment) == []
+
+
 def test_more_that_is_too_late_is_looked_for_at_once():
     store = store_of(2)
     moment = datetime.now(UTC)

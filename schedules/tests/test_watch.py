@@ -37,9 +37,11 @@ def armed():
     return ActiveScheduleFactory(schedule__scheduled_time=NOW + timedelta(hours=3))
 
 
-def seen(ago: float, **fields) -> Runner:
+def seen(ago: float, *, lived: float = 3600, **fields) -> Runner:
+    """Last heard of so many seconds ago, when it had lived for so long."""
     moment = NOW - timedelta(seconds=ago)
-    return Runner.objects.create(host="calls", process_id=1, last_seen_at=moment, **fields)
+    fields |= {"last_seen_at": moment, "started_at": moment - timedelta(seconds=lived)}
+    return Runner.objects.create(host="calls", process_id=1, **fields)
 
 
 def names(told):
@@ -97,6 +99,31 @@ def test_a_runner_that_beats_again_is_back_once(told, armed):
     assert names(told) == ["runner.missing", "runner.back"]
     assert told[1].data == {"since": "2030-01-01T11:00:00Z"}
     assert not watch.is_missing()
+
+
+def test_runners_that_fall_as_soon_as_they_have_started_are_none(told, armed):
+    """A supervisor starts one every few seconds."""
+    seen(3600)
+    for ago in range(1, 60, 4):
+        seen(ago, lived=1.4)
+
+    assert watch.note_missing()
+    assert not watch.note_back()
+
+    assert names(told) == ["runner.missing"]
+
+
+def test_a_runner_that_has_just_started_is_back_when_it_has_lived_for_a_while(told, armed, clock):
+    seen(3600)
+    watch.note_missing()
+    new = seen(0, lived=0)
+    runner.beat(new.pk)
+    at_first = names(told)
+
+    clock.move_to(NOW + timedelta(seconds=5), tick=False)
+    runner.beat(new.pk)
+
+    assert (at_first, names(told)) == (["runner.missing"], ["runner.missing", "runner.back"])
 
 
 def test_every_outage_is_told_of(told, armed, clock):

@@ -634,13 +634,16 @@ def test_an_endless_description_is_cut_in_the_subject(db, mailing):
     [
         ("runner.missing", "No runner runs: nothing is dialled until one is started"),
         ("runner.back", "A runner runs again"),
+        ("runner.blocked", "No runner can dial: the broker takes nothing."),
+        ("runner.unblocked", "A runner can dial again"),
         ("worker.missing", "No worker runs: what runners claim is dialled by nobody until one"),
         ("worker.back", "A worker runs again"),
     ],
 )
 def test_an_alarm_about_the_runners_says_since_when_and_what_to_do(db, mailing, name, first_line):
     moment = "2030-01-01T10:00:00Z"
-    publish(name, since=moment, next_execution="2030-01-01T11:00:00Z", waiting=2)
+    told = {"since": moment, "reason": "the broker takes nothing"}
+    publish(name, **told, next_execution="2030-01-01T11:00:00Z", waiting=2)
 
     outbox.deliver_due()
 

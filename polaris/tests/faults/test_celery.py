@@ -28,6 +28,7 @@ from polaris.tests.faults.test_pace import PACE, check_pace
 from polaris.tests.stack import wait_until
 from schedules import gate
 from schedules.models import ActiveSchedule, CallSchedule, Runner
+from tracking.models import CallLog
 
 pytestmark = [
     pytest.mark.faults,
@@ -231,6 +232,57 @@ def test_a_broker_that_dies_with_all_it_holds(engine: Engine, broker: Broker, cl
     assert summary() == {"completed": 9}
     assert engine.times_logged("runner", "the broker is there again") == 1
     assert "Traceback" not in engine.log_of("runner")
+
+
+def test_what_no_worker_takes_is_told_of_and_free_for_others(
+    engine: Engine, broker: Broker, client_of_web
+):
+    """Workers live, and listen to another broker."""
+    alarm = {"RUNNER_MISSING_SECONDS": "10"}
+    engine.start_worker(CELERY_BROKER_URL=broker.url.removesuffix("0") + "1")
+    engine.start_runner(**alarm)
+    schedules = arranged_together(["99"] * 4)
+    ignored = Runner.objects.claiming().filter(trouble__contains="none takes what is handed over")
+    wait_until(ignored.exists, what="operators are told", patience=PATIENCE)
+    wait_until(
+        lambda: engine.times_logged("runner", "no runner can dial, and calls are armed"),
+        what="the alarm is given",
+        patience=PATIENCE,
+    )
+    assert engine.carrier.accepted() == 0
+
+    engine.start_runner(**alarm, SCHEDULER_EXECUTOR="threads")
+    comes_to_rest()
+
+    check_exactly_once(engine.carrier)
+    assert [story(schedule) for schedule in schedules] == [DIALLED] * 4
+    assert engine.times_logged("runner", "a runner can dial again") == 1
+
+
+def test_when_the_last_worker_is_gone_others_dial_and_misses_are_written_down(
+    engine: Engine, broker: Broker, client_of_web
+):
+    worker = engine.start_worker()
+    engine.start_runner()
+    arranged()
+    comes_to_rest()
+
+    kill(worker)
+    schedules = arranged_together(["99"] * 3)
+    handed_over(3)
+    Runner.objects.workers().update(last_seen_at=moment(-60))
+    free = ActiveSchedule.objects.filter(status="scheduled", lease="")
+    wait_until(lambda: free.count() == 3, what="they are given back", patience=PATIENCE)
+    late = arranged(at=moment(-3600))
+    missed = CallLog.objects.filter(schedule=late, status="missed")
+    wait_until(missed.exists, what="the miss is written down", patience=PATIENCE)
+    assert engine.carrier.accepted() == 1
+
+    engine.start_runner(SCHEDULER_EXECUTOR="threads")
+    comes_to_rest()
+
+    check_exactly_once(engine.carrier)
+    assert [story(schedule) for schedule in schedules] == [DIALLED] * 3
 
 
 def test_two_workers_keep_the_pace_and_one_that_is_stopped_finishes_its_calls(
