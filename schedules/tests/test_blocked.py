@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from polaris.events import on, unregister
 from schedules import blocked, runner
 from schedules.models import Runner
 from schedules.tests.factories import ActiveScheduleFactory
@@ -21,14 +20,6 @@ def clock(time_machine, settings, monkeypatch):
     monkeypatch.setattr(blocked, "_seen", blocked._Seen())
     time_machine.move_to(NOW, tick=False)
     return time_machine
-
-
-@pytest.fixture
-def told():
-    events = []
-    handler = on("runner.*", in_transaction=True)(events.append)
-    yield events
-    unregister(handler)
 
 
 @pytest.fixture

@@ -24,15 +24,6 @@ def clock(time_machine, settings):
 
 
 @pytest.fixture
-def told():
-    """The events of runners that were published."""
-    events = []
-    handler = on("runner.*", in_transaction=True)(events.append)
-    yield events
-    unregister(handler)
-
-
-@pytest.fixture
 def armed():
     return ActiveScheduleFactory(schedule__scheduled_time=NOW + timedelta(hours=3))
 
