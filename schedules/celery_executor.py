@@ -211,7 +211,8 @@ class CeleryExecutor(Places):
             return
         held = claims.still_held(list(self._handed))
         gone = [each for key, each in self._handed.items() if key not in held]
-        if gone or ArmedStatus.RUNNING in held.values():
+        are_taken = bool(gone) or ArmedStatus.RUNNING in held.values()
+        if are_taken:
             self._note_taken()
         for each in gone:
             self._answered(each)
@@ -222,7 +223,8 @@ class CeleryExecutor(Places):
         patience = settings.SCHEDULER_LEASE_SECONDS / 2
         forgotten = [each for each in waiting if moment - each.sent_at > patience]
         if ignored := [each for each in forgotten if each.is_repeated]:
-            self._note_ignored()
+            if not are_taken:  # else the workers are only slow
+                self._note_ignored()
             self._give_back(ignored)
         self._repeat([each for each in forgotten if not each.is_repeated])
 
