@@ -10,6 +10,7 @@ from polaris.compiled import compiled_select, compiled_write
 from polaris.database import among, touch
 from polaris.errors import SchedulerFailure
 from polaris.inserting import write_each
+from polaris.repeating import repeated
 from schedules.models import ActiveSchedule, CallSchedule
 from schedules.states import FINAL, ArmedStatus, ScheduleStatus
 from schedules.waking import wake_runners
@@ -77,6 +78,7 @@ def arm_retry(schedule_id: str, *, occurrence: datetime, attempt: int, due_at: d
     wake_runners(due=due_at)
 
 
+@repeated
 def wake_waiting(log_id: str) -> None:
     """What waited for the end of that call is looked at now."""
     now = timezone.now()

@@ -3,11 +3,10 @@
 from django.utils import timezone
 
 from polaris.audit.recording import Act, record, together
-from polaris.database import atomic, on_commit
+from polaris.database import atomic
 from polaris.errors import IllegalTransition
 from polaris.masking import mask_numbers
 from polaris.repeating import repeated
-from schedules import arming
 from tracking import ledger
 from tracking.announcing import announce_call
 from tracking.models import CallLog
@@ -33,8 +32,6 @@ def settle_as_failed(log: CallLog, *, by: str, reason: str = "") -> None:
         announce_call("call.failed", log)
         if log.schedule_id:
             settle(log.schedule_id)
-        # After the commit, for armed rows are locked before any log.
-        on_commit(lambda: arming.wake_waiting(log.pk))
 
 
 @repeated

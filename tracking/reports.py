@@ -1,16 +1,18 @@
 """Applies what a carrier says of a call: the log moves forward only, whatever order it comes in."""
 
+import logging
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from polaris.audit.changes import Changes
 from polaris.audit.recording import record, together
-from polaris.database import atomic, on_commit
+from polaris.database import atomic, in_one_line, on_commit
 from polaris.inserting import change, insert
 from polaris.masking import mask_phone
 from polaris.reading import read
@@ -24,6 +26,8 @@ from tracking.models import CallLog
 from tracking.retrying import retry
 from tracking.settlement import hold, settle_held
 from tracking.states import FINAL, LIVE, TRANSITIONS, CallStatus
+
+logger = logging.getLogger(__name__)
 
 # The carrier has not said yet that it has the call.
 _NOT_HEARD_OF = frozenset({CallStatus.PENDING, CallStatus.UNKNOWN})
@@ -106,7 +110,15 @@ def _tell_schedule(schedule: CallSchedule, log: CallLog) -> None:
 def wake_waiting_after(log: CallLog) -> None:
     """What waits for the end of a call is woken after the commit: those rows are locked before
     any log."""
-    on_commit(partial(arming.wake_waiting, log.pk))
+    on_commit(partial(_wake_waiting, log.pk))
+
+
+def _wake_waiting(log_id: str) -> None:
+    """What has been committed is done, whatever becomes of this: else they look by themselves."""
+    try:
+        arming.wake_waiting(log_id)
+    except DatabaseError as error:
+        logger.warning("what waits for %s looks later: %s", log_id, in_one_line(error))
 
 
 def ask_sooner(log_id: str) -> None:

@@ -20,7 +20,7 @@ from polaris.database import atomic
 from polaris.errors import SchedulerFailure
 from polaris.repeating import repeated
 from polaris.states import move
-from schedules import arming
+from schedules import arming, gate
 from schedules.claims import LEAD
 from schedules.models import ActiveSchedule, Runner
 from tracking import ledger
@@ -85,8 +85,12 @@ class _Open:
 def last_sign_of_life() -> datetime | None:
     """When a runner last told that it ran, in these rows: the backup is not older than that.
 
-    None where none ever ran."""
-    return Runner.objects.order_by("-last_seen_at").values_list("last_seen_at", flat=True).first()
+    One that has started since dialling was stopped is passed over: it ran by mistake, after the
+    restore. None where none ever ran before."""
+    runners = Runner.objects.order_by("-last_seen_at")
+    if closed_since := gate.current().closed_since:
+        runners = runners.filter(started_at__lte=closed_since)
+    return runners.values_list("last_seen_at", flat=True).first()
 
 
 def account_for_calls(*, since: datetime) -> Findings:

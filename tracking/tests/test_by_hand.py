@@ -7,13 +7,14 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
 from django.contrib.messages import get_messages
 from django.core import mail
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from polaris.errors import IllegalTransition
 from polaris.tests.accounts import signed_in
-from schedules.models import CallSchedule
+from schedules.models import ActiveSchedule, ActiveScheduleQuerySet, CallSchedule
 from schedules.tests.factories import ActiveScheduleFactory, CallScheduleFactory
 from tracking import by_hand
 from tracking.models import CallLog
@@ -50,6 +51,48 @@ def submit(client: Client, name: str, log: CallLog, **fields: str):
 
 def told(response) -> str:
     return " ".join(str(message) for message in get_messages(response.wsgi_request))
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWhatWaits:
+    """For the end of the call: it is woken when that is committed, and stands in nobody's way."""
+
+    def waiting(self, log: CallLog) -> ActiveSchedule:
+        later = timezone.now() + timedelta(hours=1)
+        return ActiveScheduleFactory(next_execution=later, waits_on=log.pk)
+
+    def test_is_woken_though_a_conflict_comes_first(self, monkeypatch):
+        log = unknown()
+        row, find, tried = self.waiting(log), ActiveScheduleQuerySet.waiting_on, []
+
+        def conflict_first(rows, log_id):
+            tried.append(log_id)
+            if len(tried) == 1:
+                raise OperationalError("deadlock detected")
+            return find(rows, log_id)
+
+        monkeypatch.setattr(ActiveScheduleQuerySet, "waiting_on", conflict_first)
+        monkeypatch.setattr("polaris.repeating.is_conflict", lambda error: True)
+
+        by_hand.settle_as_failed(log, by="ann")
+
+        row.refresh_from_db()
+        assert row.next_execution <= timezone.now()
+        assert tried == [log.pk] * 2
+
+    def test_does_not_undo_what_is_committed(self, monkeypatch, caplog):
+        log = unknown()
+        self.waiting(log)
+
+        def fail(*_):
+            raise OperationalError("the server has gone")
+
+        monkeypatch.setattr(ActiveScheduleQuerySet, "waiting_on", fail)
+
+        by_hand.settle_as_failed(log, by="ann")
+
+        assert CallLog.objects.get(pk=log.pk).status == CallStatus.FAILED
+        assert f"what waits for {log.pk} looks later: the server has gone" in caplog.text
 
 
 class TestSettleAsFailed:

@@ -372,6 +372,39 @@ class TestTheCommand:
         assert gate.current().closed_since
         assert "may have been dialled" in self.run("--without-carrier")
 
+    def test_repeated_it_does_not_believe_a_runner_that_ran_meanwhile(self, clock):
+        """The carrier was away at first, and a supervisor started a runner."""
+        row = armed()
+        at_the_carrier(after(minutes=1))
+        listed, MemoryCarrier.listed = MemoryCarrier.listed, None
+        with pytest.raises(CommandError, match="cannot be asked"):
+            self.run()
+        Runner.objects.create(
+            host="b", process_id=2, started_at=after(minutes=5), last_seen_at=after(minutes=5)
+        )
+        clock.move_to(after(minutes=6))
+        MemoryCarrier.listed = listed
+
+        told = self.run()
+
+        assert "since 2030-01-01T12:00:00Z" in told
+        assert "1 calls were dialled after the backup" in told
+        assert not is_armed(row)
+
+    @pytest.mark.parametrize("options", [[], ["--dial"]])
+    def test_is_refused_where_a_runner_starts_while_it_waits(self, monkeypatch, options):
+        monkeypatch.setattr(
+            after_restore.time, "sleep", lambda _: Runner.objects.create(host="b", process_id=2)
+        )
+        row = armed()
+        at_the_carrier(after(minutes=1))
+
+        with pytest.raises(CommandError, match=r"\(b:2\)"):
+            self.run(*options)
+
+        assert is_armed(row)
+        assert gate.current().closed_since
+
     def test_shows_numbers_masked(self):
         at_the_carrier(after(minutes=1))
 

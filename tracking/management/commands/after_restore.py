@@ -1,7 +1,7 @@
 """`manage.py after_restore`: before the first runner starts on a restored database."""
 
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from datetime import datetime
 from typing import Any
 
@@ -51,6 +51,7 @@ class Command(BaseCommand):
             findings = self._ask_the_carrier(options["since"] or restoring.last_sign_of_life())
         self._tell(findings)
         if options["dial"]:
+            _require_no_runner()
             gate.reopen(by=_NAME)
         self._tell_of_the_gate()
 
@@ -68,6 +69,7 @@ class Command(BaseCommand):
             f"asked for its calls since {show_utc(since)}."
         )
         time.sleep(patience)
+        _require_no_runner()
         try:
             return restoring.account_for_calls(since=since)
         except CarrierSilent as error:
@@ -118,12 +120,15 @@ def _require_no_runner() -> None:
         silence = Runner.SILENCE.total_seconds()
         raise CommandError(
             f"A runner was heard of less than {silence:.0f} s ago ({names}). Dialling is stopped. "
-            "Stop the runners, and repeat this then."
+            "Stop the runners, and repeat this then. If one has run on this database since it was "
+            "restored, say --since, with the time of the backup."
         )
 
 
 def _moment(text: str) -> datetime:
     moment = parse_datetime(text)
-    if moment is None or moment.tzinfo is None or moment > timezone.now():
-        raise ValueError(text)
+    if moment is None or moment.tzinfo is None:
+        raise ArgumentTypeError(f"{text!r} is no moment with an offset: 2030-01-15T09:00:00Z")
+    if moment > timezone.now():
+        raise ArgumentTypeError(f"{text} is yet to come")
     return moment
