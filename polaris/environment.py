@@ -196,8 +196,9 @@ class Environment:
     def broker(self, name: str) -> str:
         """The address of a Redis server; no message shows its password."""
         raw = self.text(name)
-        if raw and not _is_url(raw, {"redis", "rediss"}):
-            raise _wrong(name, _without_password(raw), "a redis:// or rediss:// address")
+        if raw and not (_is_url(raw, {"redis", "rediss"}) and _names_a_number(raw)):
+            expected = "a redis:// or rediss:// address, with a number for its database"
+            raise _wrong(name, _without_password(raw), expected)
         return raw
 
     def email(self, name: str, default: str) -> dict[str, Any]:
@@ -270,6 +271,11 @@ def _is_url(raw: str, schemes: Collection[str]) -> bool:
         return parts.scheme in schemes and is_whole
     except ValueError:
         return False
+
+
+def _names_a_number(address: str) -> bool:
+    """Redis's databases are numbered; none is named where it is the first."""
+    return bool(re.fullmatch(r"/?|/[0-9]{1,6}", urlsplit(address).path))
 
 
 def _without_password(raw: str) -> str:

@@ -87,7 +87,14 @@ def test_all_that_it_needs_is_taken():
 
 @pytest.mark.parametrize(
     "address",
-    ["amqp://me:secret@127.0.0.1", "redis://", "redis://me:secret@", "127.0.0.1:6379"],
+    [
+        "amqp://me:secret@127.0.0.1",
+        "redis://",
+        "redis://me:secret@",
+        "127.0.0.1:6379",
+        "redis://me:secret@127.0.0.1/polaris",
+        "redis://me:secret@127.0.0.1/0/1",
+    ],
 )
 def test_an_address_that_is_none_is_refused_without_its_password(address):
     done = start("manage.py", "check", CELERY_BROKER_URL=address)
