@@ -155,11 +155,12 @@ def lookup_indexes() -> dict[str, list[list[str]]]:
             added.setdefault(self.name, []).append([column for column, _ in keys])
 
     connection.get_collection = Collection
+    connection.introspection.table_names = lambda: {each._meta.db_table for each in every_model()}
     for config in apps.get_app_configs():
         for receiver in post_migrate._live_receivers(config)[0]:
             if receiver.__module__ == "polaris.mongodb_apps":
                 receiver(app_config=config, using="default")
-    del connection.get_collection
+    del connection.get_collection, connection.introspection.table_names
     return added
 
 
