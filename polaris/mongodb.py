@@ -3,10 +3,12 @@
 docs/mongodb.md says what it needs and what is missing there."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
 
 from polaris.environment import require
 
@@ -28,8 +30,23 @@ MIGRATION_MODULES = {
 
 # Nobody waits half a minute, the driver's default, for a server that has gone.
 _PATIENCE = {"serverSelectionTimeoutMS": 3000, "connectTimeoutMS": 3000}
-# A ledger row must outlive the server that it was written to, and be seen by whoever reads next.
-_ONLY = {"w": "majority", "readPreference": "primary"}
+_LOST = "what one server alone has may be lost, or be out of date, and a call be placed twice."
+_READ = "the back end reads times without a zone, and fails at any others."
+# What the address may say of an option, and why nothing else. A ledger row must outlive the server
+# that it was written to, and be seen by whoever reads next.
+_ONLY: dict[str, tuple[tuple[str, ...], str]] = {
+    "w": (("majority",), _LOST),
+    "journal": (("true",), _LOST),
+    "readPreference": (("primary",), _LOST),
+    "readConcernLevel": (
+        ("local", "majority"),
+        "no transaction takes available or linearizable, and snapshot has not been tried.",
+    ),
+    "timeoutMS": ((), "of a write that is broken off nobody knows whether it holds."),
+    "tz_aware": (("false",), _READ),
+    "datetime_conversion": (("datetime",), _READ),
+}
+NOT_TAKEN = "MONGODB_URL holds what the driver does not take."
 # What MongoDB itself allows is a little more; these need no quoting anywhere.
 _DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}", re.ASCII)
 
@@ -50,14 +67,12 @@ def database(url: str, name: str, *, database_url: str) -> dict[str, Any]:
         "pip install -r requirements-optional.txt",
     )
     given = _options(url)
-    for option, only in _ONLY.items():
+    for option, (allowed, why) in _ONLY.items():
         require(
-            given.get(option.lower(), only).lower() == only,
-            f"MONGODB_URL says {option}={given.get(option.lower())}, but must say {only} or "
-            "nothing: what one server alone has may be lost, or be out of date, and a call be "
-            "placed twice.",
+            option not in given or given[option] in allowed,
+            f"MONGODB_URL must say {_in_words(option, allowed)}: {why}",
         )
-    more = {option: value for option, value in _PATIENCE.items() if option.lower() not in given}
+    more = {option: value for option, value in _PATIENCE.items() if option not in given}
     return {"ENGINE": ENGINE, "HOST": url, "NAME": name, "OPTIONS": more | {"w": "majority"}}
 
 
@@ -66,9 +81,26 @@ def installed_apps(apps: Iterable[str]) -> list[str]:
     return [*(_CONFIGS.get(app, app) for app in apps), "polaris.mongodb_apps.BackendConfig"]
 
 
-def _options(url: str) -> dict[str, str]:
-    """By name in small letters, as the driver reads them."""
-    return {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
+def _options(url: str) -> Mapping[str, Any]:
+    """As the driver reads them, capital letters or not; it asks no server and opens no file."""
+    from pymongo.errors import InvalidURI  # noqa: PLC0415 (optional)
+    from pymongo.uri_parser import split_options  # noqa: PLC0415 (optional)
+
+    query = url.partition("?")[2]
+    try:
+        given = split_options(query, validate=False, normalize=False) if query else {}
+    except InvalidURI as error:
+        raise ImproperlyConfigured(NOT_TAKEN) from error
+    # That is the rest of a password with a question mark, which the driver would warn of, and show.
+    require(not any("@" in name for name in given), NOT_TAKEN)
+    return given
+
+
+def _in_words(option: str, allowed: tuple[str, ...]) -> str:
+    """No value that was given is shown: behind a question mark in a password it is a part of it."""
+    if not allowed:
+        return f"nothing of {option}"
+    return f"{option}={' or '.join(allowed)}, or nothing of it"
 
 
 def _is_mongodb_url(url: str) -> bool:

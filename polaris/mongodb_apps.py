@@ -96,10 +96,14 @@ def add_lookup_indexes(*, app_config: AppConfig, using: str, **_: Any) -> None:
 
     Version 5.2.4 makes unique indexes partial ({field: {$type: …}}), and the server uses a partial
     index only for queries that repeat its condition, which those of the back end do not: without
-    this, looking a row up by its key reads the whole collection. Its pull request 543 will help."""
+    this, looking a row up by its key reads the whole collection. Its pull request 543 will help.
+
+    `migrate` of one app sends word to all of them; an index would make a collection that is not
+    there yet, and the migration that is to make it would fail."""
     connection: Any = connections[using]
+    there = connection.introspection.table_names()
     for model in app_config.get_models(include_auto_created=True):
-        if model._meta.managed and not model._meta.proxy:
+        if model._meta.managed and not model._meta.proxy and model._meta.db_table in there:
             collection = connection.get_collection(model._meta.db_table)
             for columns in sorted(set(unique_columns(model))):
                 name = "_".join(["lookup", *columns])

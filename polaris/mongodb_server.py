@@ -15,6 +15,7 @@ from dns.exception import DNSException
 from pymongo.errors import ConfigurationError, ConnectionFailure, PyMongoError
 
 from polaris.database import in_one_line
+from polaris.mongodb import NOT_TAKEN
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,6 @@ _ALONE = (
     "The MongoDB server stands alone, so it has no transactions: make it a replica set (one member "
     "is enough), or name a cluster in MONGODB_URL."
 )
-_NOT_TAKEN = "MONGODB_URL holds what the driver does not take."
 _fit: WeakSet[Any] = WeakSet()  # clients of the driver: the threads of a process share one
 
 
@@ -45,7 +45,7 @@ def put_refusals_in_words() -> None:
         except (ConfigurationError, ValueError, OSError) as error:
             if isinstance(error.__cause__, DNSException):  # of mongodb+srv://
                 raise OperationalError(in_one_line(error)) from error
-            raise ImproperlyConfigured(_NOT_TAKEN) from error
+            raise ImproperlyConfigured(NOT_TAKEN) from error
 
     DatabaseWrapper.get_new_connection = get_new_connection
 

@@ -1,8 +1,8 @@
-"""A server on loopback that speaks MongoDB's wire protocol, and keeps nothing.
+"""A server on loopback that speaks MongoDB's wire protocol, and keeps no document.
 
-It says of itself what a test wants, acknowledges every write, finds no document, and notes each
-command: so the real driver and the real back end can be watched without a MongoDB. What a server
-makes of a query it cannot show.
+It says of itself what a test wants, acknowledges every write, finds no document, knows which
+collections have been made, and notes each command: so the real driver and the real back end can be
+watched without a MongoDB. What a server makes of a query it cannot show.
 """
 
 import socketserver
@@ -44,6 +44,7 @@ class Server(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Conversation)
         self.version, self.replica_set, self.answers = version, replica_set, answers
         self.commands: list[Document] = []
+        self.collections: set[tuple[str, str]] = set()  # each with its database's name first
         self.lock = threading.Lock()
 
     @property
@@ -72,10 +73,31 @@ class Server(socketserver.ThreadingTCPServer):
                 return self._hello()
             case "buildinfo":
                 return {"version": "{}.{}.0".format(*self.version), "versionArray": self._array()}
-            case "aggregate" | "find" | "listcollections" | "listindexes":
-                space = f"{command['$db']}.{command[name]}"
-                return {"cursor": {"id": 0, "ns": space, "firstBatch": []}}
+            case "aggregate" | "find" | "listindexes":
+                return _found(command, [])
+            case "listcollections":
+                return _found(command, self._listed(command))
+            case "create" | "createindexes" | "insert" | "drop":
+                return self._make_or_drop(name, command)
         return {"n": 1, "nModified": 1}  # a write; of what it counts the others read nothing
+
+    def _listed(self, command: Document) -> list[Document]:
+        wanted = command.get("filter", {}).get("name")
+        with self.lock:
+            names = sorted(name for home, name in self.collections if home == command["$db"])
+        return [{"name": name, "type": "collection"} for name in names if wanted in (None, name)]
+
+    def _make_or_drop(self, name: str, command: Document) -> Document:
+        """An index or a document makes the collection that it is for, as on a real server."""
+        collection = (command["$db"], command[name])
+        with self.lock:
+            if name == "drop":
+                self.collections.discard(collection)
+            elif name == "create" and collection in self.collections:
+                return {"ok": 0.0, "code": 48, "errmsg": "It is there already."}
+            else:
+                self.collections.add(collection)
+        return {"n": 1}
 
     def _hello(self) -> Document:
         in_a_set = {
@@ -99,6 +121,11 @@ class Server(socketserver.ThreadingTCPServer):
 
     def _array(self) -> list[int]:
         return [*self.version, 0, 0]
+
+
+def _found(command: Document, documents: list[Document]) -> Document:
+    space = f"{command['$db']}.{next(iter(command.values()))}"
+    return {"cursor": {"id": 0, "ns": space, "firstBatch": documents}}
 
 
 class _Conversation(socketserver.StreamRequestHandler):

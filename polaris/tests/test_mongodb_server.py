@@ -1,7 +1,7 @@
 """What a MongoDB server must be able to do, and what is said to one that cannot.
 
-The server is a loopback one that speaks the wire protocol and keeps nothing: driver, back end and
-processes are the real ones."""
+The server is a loopback one that speaks the wire protocol and keeps no document: driver, back end
+and processes are the real ones."""
 
 import subprocess
 import sys
@@ -134,3 +134,28 @@ def test_every_migration_is_sent_by_a_real_migrate():
     assert (child.returncode, child.stderr) == (0, "")
     made = {command["create"] for command in server.sent("create")}
     assert {"call_schedules", "call_logs", "active_schedules"} <= made
+
+
+def test_after_the_migrations_of_one_app_all_others_can_still_be_made():
+    applied = []
+
+    def note(insert):
+        if insert["insert"] == "django_migrations":
+            applied.extend(insert["documents"])
+
+    def look_up(query):
+        if query["aggregate"] == "django_migrations":
+            return {"ok": 1.0, "cursor": {"id": 0, "ns": "a.b", "firstBatch": applied}}
+
+    migrate = ["manage.py", "migrate", "--verbosity", "0"]
+    with loopback(insert=note, aggregate=look_up) as server:
+        one = start([*migrate, "contenttypes"], server.url)
+        made = {name for _, name in server.collections}
+        every = start(migrate, server.url)
+
+    assert (one.returncode, one.stderr) == (0, "")
+    assert made == {"django_migrations", "django_content_type"}
+    assert (every.returncode, every.stderr) == (0, "")
+    assert {"call_schedules", "call_logs"} <= {name for _, name in server.collections}
+    added = [each["name"] for sent in server.sent("createIndexes") for each in sent["indexes"]]
+    assert {"lookup_app_label_model", "lookup_schedule_id_occurrence_attempt"} <= set(added)

@@ -155,11 +155,12 @@ def lookup_indexes() -> dict[str, list[list[str]]]:
             added.setdefault(self.name, []).append([column for column, _ in keys])
 
     connection.get_collection = Collection
+    connection.introspection.table_names = lambda: {each._meta.db_table for each in every_model()}
     for config in apps.get_app_configs():
         for receiver in post_migrate._live_receivers(config)[0]:
             if receiver.__module__ == "polaris.mongodb_apps":
                 receiver(app_config=config, using="default")
-    del connection.get_collection
+    del connection.get_collection, connection.introspection.table_names
     return added
 
 
@@ -385,12 +386,73 @@ def test_an_address_of_no_mongodb_is_refused(url):
     assert "secret" not in str(refusal.value)
 
 
+@needs_the_back_end
 @pytest.mark.parametrize(
-    "option", ["w=1", "W=0", "readPreference=secondaryPreferred", "ssl=true&w=2"]
+    ("options", "must_say"),
+    [
+        ("w=1", "w=majority, or nothing of it"),
+        ("W=0", "w=majority, or nothing of it"),
+        ("ssl=true&w=2", "w=majority, or nothing of it"),
+        ("w=majority&journal=false", "journal=true, or nothing of it"),
+        ("readPreference=secondaryPreferred", "readPreference=primary, or nothing of it"),
+        ("replicaSet=rs0;readPreference=secondary", "readPreference=primary, or nothing of it"),
+        ("appName=a#b&readPreference=nearest", "readPreference=primary, or nothing of it"),
+        ("readConcernLevel=available", "readConcernLevel=local or majority, or nothing of it"),
+        ("readConcernLevel=linearizable", "readConcernLevel=local or majority, or nothing of it"),
+    ],
 )
-def test_an_address_that_lets_a_ledger_row_be_lost_or_overlooked_is_refused(option):
-    with pytest.raises(ImproperlyConfigured, match=r"^MONGODB_URL says (w|readPreference)="):
-        mongodb.database(f"mongodb://example.com/?{option}", "polaris", database_url="")
+def test_an_address_that_lets_a_ledger_row_be_lost_or_overlooked_is_refused(options, must_say):
+    assert refusal_of(options).startswith(f"MONGODB_URL must say {must_say}: ")
+
+
+@needs_the_back_end
+@pytest.mark.parametrize(
+    ("options", "must_say"),
+    [
+        ("timeoutMS=1", "nothing of timeoutMS"),
+        ("tz_aware=true", "tz_aware=false, or nothing of it"),
+        ("replicaSet=rs0;TZ_Aware=true", "tz_aware=false, or nothing of it"),
+        ("datetime_conversion=datetime_ms", "datetime_conversion=datetime, or nothing of it"),
+    ],
+)
+def test_an_address_that_breaks_off_writes_or_changes_times_is_refused(options, must_say):
+    assert refusal_of(options).startswith(f"MONGODB_URL must say {must_say}: ")
+
+
+@needs_the_back_end
+@pytest.mark.parametrize("options", ["tz_aware", "w=majority;ssl=true&w=1", "a=b=c"])
+def test_options_that_the_driver_cannot_read_are_refused(options):
+    assert refusal_of(options) == "MONGODB_URL holds what the driver does not take."
+
+
+@needs_the_back_end
+@pytest.mark.parametrize("password", ["a?w=secret", "a#secret", "a?secret"])
+def test_what_stands_behind_a_sign_that_should_be_encoded_is_not_shown(password):
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        mongodb.database(f"mongodb://me:{password}@example.com/?w=1", "polaris", database_url="")
+
+    assert "secret" not in str(refusal.value)
+
+
+def refusal_of(options: str) -> str:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        mongodb.database(f"mongodb://me:secret@db.example/?{options}", "polaris", database_url="")
+
+    said = str(refusal.value)
+    assert "secret" not in said
+    assert "\n" not in said
+    return said
+
+
+@needs_the_back_end
+@pytest.mark.parametrize("scheme", ["mongodb", "mongodb+srv"])
+def test_options_that_say_what_is_needed_are_taken_and_no_name_server_is_asked(scheme):
+    url = (
+        f"{scheme}://me:secret@cluster.invalid/?replicaSet=rs0;journal=true;tz_aware=false;"
+        "readConcernLevel=majority;readPreference=primary"
+    )
+
+    assert mongodb.database(url, "polaris", database_url="")["HOST"] == url
 
 
 @needs_the_back_end

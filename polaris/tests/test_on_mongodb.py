@@ -17,14 +17,35 @@ def bin_test(*arguments: str, **variables: str) -> subprocess.CompletedProcess[s
     return process([str(HOME / "bin" / "test"), "--mongodb", *arguments], **variables)
 
 
-def test_without_an_address_it_is_not_run_and_that_is_no_error():
-    child = bin_test("-q", MONGODB_TEST_URL="")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["-q"],
+        ["polaris/tests/test_on_mongodb.py"],
+        ["polaris/tests/test_on_mongodb.py::test_what_needs_sql", "-q"],
+    ],
+    ids=["nothing", "an option", "a file", "a test"],
+)
+def test_without_an_address_it_is_not_run_and_that_is_no_error(arguments):
+    child = bin_test(*arguments, MONGODB_TEST_URL="")
 
     assert child.returncode == 0
     assert child.stdout == (
         "bin/test: no MongoDB is named, so the suite is not run on it "
         "(--mongodb URL, or MONGODB_TEST_URL).\n"
     )
+
+
+@pytest.mark.parametrize(
+    "argument", ["db.example:27017", "MongoDB://me:secret@db.example", "me:secret@db.example", ""]
+)
+@pytest.mark.parametrize("in_the_variable", ["", NOBODY])
+def test_an_address_of_no_mongodb_is_an_error_in_one_line(argument, in_the_variable):
+    child = bin_test(argument, "-q", MONGODB_TEST_URL=in_the_variable)
+
+    assert (child.returncode, child.stdout) == (2, "")
+    assert child.stderr == "bin/test: --mongodb takes a mongodb:// or mongodb+srv:// address\n"
 
 
 @needs_the_back_end
