@@ -53,7 +53,7 @@ def test_all_that_is_late_is_written_down_in_one_turn(monkeypatch):
 
 
 def test_one_that_cannot_be_written_down_does_not_keep_the_others_from_it(settings, caplog):
-    settings.SCHEDULER_JOB = "schedules.tests.test_writing_down:fail_once"
+    settings.SCHEDULER_JOB = "tracking.tests.test_writing_down:fail_once"
     failed.clear()
     armed(400)
     armed(400)
