@@ -30,6 +30,7 @@ from tracking.ledger import Accepted
 from tracking.models import CallLog
 from tracking.opening import Handed, HandedOpenings, LateSlots, Opening, Openings
 from tracking.recording import Recorder, insist
+from tracking.reports import ask_soon
 from tracking.writers import write
 
 logger = logging.getLogger(__name__)
@@ -186,7 +187,8 @@ def _ask_carrier(armed: ActiveSchedule, log: CallLog) -> None:
         _write_refusal(armed, log, refusal)
         return
     accepted = Accepted(armed, log, answer, asked_at)
-    if not insist(lambda: _recorder.record(accepted)):
+    attempts = insist(lambda: _recorder.record(accepted))
+    if not attempts:
         logger.error("%s was placed as %s, which could not be written", log.pk, answer.call_id)
         return
     logger.info(
@@ -197,6 +199,8 @@ def _ask_carrier(armed: ActiveSchedule, log: CallLog) -> None:
         answer.call_id,
         (asked_at - armed.due_at).total_seconds(),
     )
+    if attempts > 1:
+        write(partial(ask_soon, log.pk))
 
 
 def _place(armed: ActiveSchedule, log: CallLog) -> CallReport:

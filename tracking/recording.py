@@ -81,11 +81,12 @@ def _attempt(batch: list[Accepted]) -> Exception | None:
     return None
 
 
-def insist(attempt: Callable[[], None]) -> bool:
-    """Write the carrier's answer down though the database fails for a while; says whether it did.
+def insist(attempt: Callable[[], None]) -> int:
+    """Write the carrier's answer down though the database fails for a while; says at which attempt
+    it was done, and 0 where it was not.
 
     The answer is known nowhere else: without it the call would be unknown."""
-    for wait in _WAITS:
+    for number, wait in enumerate(_WAITS, 1):
         try:
             attempt()
         except Error as error:
@@ -94,5 +95,5 @@ def insist(attempt: Callable[[], None]) -> bool:
             logger.warning("the carrier's answer could not be written; it is tried again")
             time.sleep(wait)
         else:
-            return True
-    return False
+            return number
+    return 0

@@ -133,8 +133,19 @@ def ask_for_all() -> int:
     silent for IMPATIENCE, or soon after; says how many."""
     now = timezone.now()
     asked = _silent(now).update(next_check_at=now)
-    young = CallLog.objects.filter(status__in=LIVE, next_check_at__gt=now + SILENCE - IMPATIENCE)
-    return asked + young.update(next_check_at=now + IMPATIENCE)
+    return asked + _young(now).update(next_check_at=now + IMPATIENCE)
+
+
+def ask_soon(log_id: str) -> None:
+    """The carrier's answer could not be written at once, and webhooks may have been lost meanwhile:
+    this call is asked for once it has been silent for IMPATIENCE."""
+    now = timezone.now()
+    _young(now).filter(pk=log_id).update(next_check_at=now + IMPATIENCE)
+
+
+def _young(now: datetime) -> QuerySet[CallLog]:
+    """Live calls that have told something, or begun, within IMPATIENCE."""
+    return CallLog.objects.filter(status__in=LIVE, next_check_at__gt=now + SILENCE - IMPATIENCE)
 
 
 def _silent(now: datetime) -> QuerySet[CallLog]:

@@ -18,6 +18,7 @@ from tracking.carriers.memory import MemoryCarrier
 from tracking.dialling import _openings, dial
 from tracking.models import CallLog
 from tracking.opening import open_claim
+from tracking.reports import IMPATIENCE
 
 pytestmark = pytest.mark.django_db
 
@@ -354,6 +355,8 @@ def test_the_carriers_answer_is_written_although_the_database_fails_at_first(mon
     assert log.status == S.QUEUED
     assert log.call_id
     assert not ActiveSchedule.objects.exists()
+    # Its webhooks may have come in vain meanwhile.
+    assert log.next_check_at <= timezone.now() + IMPATIENCE
 
 
 def test_what_was_armed_while_its_schedule_was_cancelled_does_not_come_round_for_ever():

@@ -34,6 +34,7 @@ def test_an_outage_of_the_runners_is_told_once_by_the_web_process_and_ended_by_a
     runner = stack.start_runner()
     stack.start_web()
     wait_until(WebProcess.objects.exists, what="it beats")
+    wait_until(lambda: Runner.objects.get().has_settled, what="the runner has lived for a while")
     runner.send_signal(signal.SIGKILL)
     runner.wait(PATIENCE)
 
