@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import Error
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -99,13 +100,17 @@ def look_for_workers() -> None:
 
 def is_missing(whom: Watched = RUNNERS) -> bool:
     """Whether nobody is known to run."""
-    return missing_since(whom) is not None
+    return _outages(whom.key).exists()
 
 
 def missing_since(whom: Watched = RUNNERS) -> datetime | None:
     """Since when nobody is known to run; None while somebody does."""
-    watch = RunnerWatch.objects.filter(pk=whom.key).first()
-    return watch.missing_since if watch else None
+    return _outages(whom.key).values_list("missing_since", flat=True).first()
+
+
+def _outages(key: str) -> QuerySet[RunnerWatch]:
+    """The watch's row, while it has been told that nothing is dialled."""
+    return RunnerWatch.objects.filter(pk=key).exclude(missing_since=None)
 
 
 @repeated
@@ -136,6 +141,8 @@ def note_back(whom: Watched = RUNNERS) -> bool:
 def begin_outage(key: str, event: str, since: datetime, told: dict[str, str | None]) -> bool:
     """Publish that nothing is dialled, with what is `told`, unless nothing is armed or somebody
     has done so; says whether it was done."""
+    if _outages(key).exists():  # before what waits is counted: in an outage that may be very much
+        return False
     first = ActiveSchedule.objects.earliest_execution()
     if first is None:
         return False
@@ -151,7 +158,7 @@ def begin_outage(key: str, event: str, since: datetime, told: dict[str, str | No
 
 def end_outage(key: str, event: str) -> bool:
     """Publish that it is over, if its beginning was and nobody has done so."""
-    watch = RunnerWatch.objects.filter(pk=key).exclude(missing_since=None).first()
+    watch = _outages(key).first()
     if watch is None:
         return False
     with atomic():
